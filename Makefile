@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The few commands that a person types. What they do is in build-aux/, one script each.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test check format demo fresh-machine clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Get what is needed to build; does nothing when it is there
+	@build-aux/sdk setup
+
+build: ## Release programs: build/reflection and build/reflection-cli
+	@build-aux/build
+
+run: ## Start the application; without a display, play the demonstration
+	@build-aux/run $(ARGS)
+
+test: ## All tests, with the demonstration as one of them
+	@build-aux/test
+
+check: ## Format, lints, licences and the project's own rules
+	@build-aux/check
+
+format: ## Format the sources
+	@cargo fmt --all
+
+demo: ## Two people write one document on a virtual screen; pictures in demo/
+	@build-aux/run --demo
+
+fresh-machine: ## Prove that a bare machine is enough (as root; ARGS="--suite trixie")
+	@build-aux/fresh-machine $(ARGS)
+
+clean: ## Delete what was built; the root file system in the cache stays
+	@rm -rf build demo target
