@@ -24,6 +24,7 @@ check: ## Format, lints, licences and the project's own rules
 
 format: ## Format the sources
 	@cargo fmt --all
+	@git ls-files -co --exclude-standard '*.blp' | xargs -r build-aux/sdk run blueprint-compiler format --fix --no-diff
 
 demo: ## Two people write one document on a virtual screen; pictures in demo/
 	@build-aux/run --demo
