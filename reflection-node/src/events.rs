@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the node tells: one enum, any number of listeners.
+//!
+//! Events are news, not data: whoever misses some because it was slow is told how many, and finds
+//! the truth in the store and in [`crate::Node::status`].
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
+use crate::access::TopicId;
+use crate::identity::AuthorId;
+use crate::network::Mode;
+
+/// Events kept for a listener that does not fetch them; older ones are dropped then.
+const LISTENER_EVENTS_MAX: usize = 1024;
+
+/// How a peer is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Straight to an address.
+    Direct(SocketAddr),
+    /// Through a relay, named by its URL.
+    Relayed(String),
+    /// The connection has not chosen yet.
+    Unknown,
+}
+
+/// How a peer became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It announced itself on the local network.
+    LocalNetwork,
+    /// A code named it.
+    Code,
+    /// It was named in the configuration.
+    Configured,
+    /// It was met before.
+    AddressBook,
+    /// It connected to us.
+    Incoming,
+}
+
+/// One exchange of a document with a peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyncCounts {
+    /// Operations received that were new here.
+    pub operations_in: u64,
+    /// Operations sent.
+    pub operations_out: u64,
+    /// Bytes received, with framing.
+    pub bytes_in: u64,
+    /// Bytes sent, with framing.
+    pub bytes_out: u64,
+}
+
+/// Something happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer became known.
+    PeerFound {
+        /// Which.
+        peer: AuthorId,
+        /// How.
+        found: Found,
+    },
+    /// A connection stands.
+    Connected {
+        /// With whom.
+        peer: AuthorId,
+        /// How it runs.
+        route: Route,
+        /// Round-trip time, milliseconds.
+        rtt_ms: u64,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// With whom.
+        peer: AuthorId,
+        /// Why.
+        reason: String,
+    },
+    /// A document began to be exchanged with a peer that proved to know it.
+    SyncStarted {
+        /// With whom.
+        peer: AuthorId,
+        /// Which document.
+        topic: TopicId,
+    },
+    /// What both sides had at the beginning has been exchanged, or could not be.
+    SyncFinished {
+        /// With whom.
+        peer: AuthorId,
+        /// Which document.
+        topic: TopicId,
+        /// What went over the wire.
+        counts: SyncCounts,
+        /// How long it took, milliseconds.
+        duration_ms: u64,
+        /// Why it failed, if it did.
+        error: Option<String>,
+    },
+    /// A document was created or joined here.
+    DocumentAdded {
+        /// Which.
+        topic: TopicId,
+    },
+    /// A document was removed from this device.
+    DocumentDeleted {
+        /// Which.
+        topic: TopicId,
+    },
+    /// Operations of somebody else were accepted.
+    DocumentChanged {
+        /// Which document.
+        topic: TopicId,
+        /// Whose.
+        author: AuthorId,
+        /// How many.
+        operations: u64,
+    },
+    /// Somebody came to a document or left, or has all of it now or not any more.
+    DocumentStatus {
+        /// Which document.
+        topic: TopicId,
+    },
+    /// An operation was refused.
+    OperationRefused {
+        /// For which document.
+        topic: TopicId,
+        /// Who signed it.
+        author: AuthorId,
+        /// Why.
+        reason: String,
+    },
+    /// An author's log goes on in two ways.
+    Fork {
+        /// In which document.
+        topic: TopicId,
+        /// Whose log.
+        author: AuthorId,
+        /// From which place on.
+        sequence: u64,
+    },
+    /// The connection mode changed.
+    ModeChanged {
+        /// To what.
+        mode: Mode,
+    },
+    /// The disk refuses what must be kept.
+    StorageTrouble {
+        /// What it said.
+        message: String,
+    },
+    /// This listener was too slow and missed so many events.
+    Missed {
+        /// How many.
+        events: u64,
+    },
+}
+
+struct Listener {
+    events: async_channel::Sender<Event>,
+    missed: u64,
+}
+
+/// Hands every event to every listener.
+#[derive(Default)]
+pub(crate) struct EventHub {
+    listeners: Mutex<Vec<Listener>>,
+}
+
+impl EventHub {
+    pub(crate) fn subscribe(&self) -> Events {
+        let (events, receiver) = async_channel::bounded(LISTENER_EVENTS_MAX);
+        self.lock().push(Listener { events, missed: 0 });
+        Events { receiver }
+    }
+
+    pub(crate) fn emit(&self, event: &Event) {
+        self.lock().retain_mut(|listener| listener.take(event));
+    }
+
+    /// Ends all listeners.
+    pub(crate) fn close(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Listener>> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener {
+    /// `false` once nobody listens any more.
+    fn take(&mut self, event: &Event) -> bool {
+        if self.missed > 0 {
+            // Told before the next event that fits.
+            match self.events.try_send(Event::Missed {
+                events: self.missed,
+            }) {
+                Ok(()) => self.missed = 0,
+                Err(error) if error.is_closed() => return false,
+                Err(_) => {}
+            }
+        }
+        match self.events.try_send(event.clone()) {
+            Ok(()) => true,
+            Err(error) if error.is_closed() => false,
+            Err(_) => {
+                self.missed += 1;
+                true
+            }
+        }
+    }
+}
+
+/// A listener's end.
+#[derive(Debug)]
+pub struct Events {
+    receiver: async_channel::Receiver<Event>,
+}
+
+impl Events {
+    /// The next event; `None` once the node has been shut down.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.receiver.recv().await.ok()
+    }
+
+    /// The next event if there is one already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_slow_listener_is_told_how_much_it_missed() {
+        let hub = EventHub::default();
+        let events = hub.subscribe();
+        let event = Event::StorageTrouble {
+            message: "full".into(),
+        };
+        for _ in 0..LISTENER_EVENTS_MAX + 5 {
+            hub.emit(&event);
+        }
+        for _ in 0..LISTENER_EVENTS_MAX {
+            events.receiver.try_recv().unwrap();
+        }
+        hub.emit(&event);
+        assert!(matches!(
+            events.receiver.try_recv().unwrap(),
+            Event::Missed { events: 5 }
+        ));
+        assert!(matches!(
+            events.receiver.try_recv().unwrap(),
+            Event::StorageTrouble { .. }
+        ));
+    }
+}

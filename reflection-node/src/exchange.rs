@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Synchronising once and coming to an end: what a command does that does not stay online.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::access::TopicId;
+use crate::events::{Event, SyncCounts};
+use crate::node::SyncReport;
+use crate::shared::Shared;
+
+/// How long peers on the local network have to be found before a document counts as alone.
+const DISCOVERY_TIME: Duration = Duration::from_millis(2_500);
+
+/// Waits until every document is equal with all peers that are connected, and until nobody is
+/// being dialled any more.
+pub(crate) async fn run(
+    shared: &Arc<Shared>,
+    busy: Option<watch::Receiver<bool>>,
+    topics: &[TopicId],
+    timeout: Duration,
+) -> SyncReport {
+    let started = Instant::now();
+    let deadline = started + timeout;
+    let mut events = shared.events.subscribe();
+    let mut status = shared.watch_status();
+    let mut busy = busy;
+    let mut counts = SyncCounts::default();
+    let mut equal: HashSet<TopicId> = HashSet::new();
+    loop {
+        let mut is_all_equal = true;
+        for topic in topics {
+            let peers = shared.peers_of(topic);
+            let is_equal = !peers.is_empty()
+                && peers
+                    .values()
+                    .all(|peer| peer.is_exchanged && peer.is_in_step);
+            if is_equal {
+                equal.insert(*topic);
+            } else if !peers.is_empty() || !equal.contains(topic) {
+                is_all_equal = false;
+            }
+        }
+        let is_dialing = busy.as_ref().is_some_and(|busy| *busy.borrow());
+        let is_quiet = started.elapsed() >= DISCOVERY_TIME;
+        let is_nobody_left =
+            is_quiet && topics.iter().all(|topic| shared.peers_of(topic).is_empty());
+        if !is_dialing && (is_all_equal || is_nobody_left) || busy.is_none() {
+            break;
+        }
+        tokio::select! {
+            () = tokio::time::sleep_until(deadline) => break,
+            () = tokio::time::sleep_until(started + DISCOVERY_TIME), if !is_quiet => {}
+            _ = status.changed() => {}
+            () = changed(busy.as_mut()) => {}
+            event = events.next() => add(&mut counts, event),
+        }
+    }
+    while let Some(event) = events.try_next() {
+        add(&mut counts, Some(event));
+    }
+    let (complete, missing) = topics.iter().partition(|topic| equal.contains(*topic));
+    SyncReport {
+        complete,
+        missing,
+        counts,
+    }
+}
+
+async fn changed(busy: Option<&mut watch::Receiver<bool>>) {
+    let is_changed = match busy {
+        Some(busy) => busy.changed().await.is_ok(),
+        None => false,
+    };
+    if !is_changed {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn add(counts: &mut SyncCounts, event: Option<Event>) {
+    if let Some(Event::SyncFinished { counts: one, .. }) = event {
+        counts.operations_in += one.operations_in;
+        counts.operations_out += one.operations_out;
+        counts.bytes_in += one.bytes_in;
+        counts.bytes_out += one.bytes_out;
+    }
+}

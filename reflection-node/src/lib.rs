@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The peer-to-peer node of Reflection: signed operations, their storage, and their exchange.
+//!
+//! The node knows bytes, never what they mean. A program hands it an [`pipeline::Application`],
+//! which processes every operation inside the transaction that stores it, and drives it through
+//! [`Node`].
+//!
+//! ```text
+//! identity   who speaks                 access     what one may do with a document
+//! operation  signed log entries         store      the database
+//! pipeline   the path of an operation   sync       exchanging a document with a peer
+//! network    connections                discovery  finding peers
+//! ```
+
+pub mod access;
+mod discovery;
+mod events;
+mod exchange;
+mod hex;
+pub mod identity;
+mod network;
+mod node;
+pub mod operation;
+pub mod pipeline;
+mod random;
+mod shared;
+pub mod store;
+mod sync;
+mod wire;
+
+pub use events::{Event, Events, Found, Route, SyncCounts};
+pub use network::{Mode, NetworkConfig, NetworkError, ParseModeError};
+pub use node::{DocumentError, DocumentInfo, DocumentStatus, Node, StartError, SyncReport};
+pub use rusqlite;
+pub use store::operations::{DocumentStatistics, Position};

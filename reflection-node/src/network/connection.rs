@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One connection: hello, the talk about common documents, and a session for each of those.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use iroh::endpoint::{Connection, RecvStream, SendStream};
+use tokio::io::BufReader;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use super::peers::{Boot, Message, PeersHandle};
+use crate::access::TopicId;
+use crate::events::{Event, Route};
+use crate::identity::AuthorId;
+use crate::shared::Shared;
+use crate::sync::driver::{Driver, DriverError, Streams, present_heights, read_frame};
+use crate::sync::frame::Frame;
+use crate::sync::matching::Matching;
+use crate::sync::proof::Salts;
+use crate::sync::session::Session;
+
+/// How long the hello, and the first frame of a stream, may take.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest frame of the control stream.
+const CONTROL_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// How long a connection stays on which nothing is in common.
+const STRANGER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Control frames that wait to be handled.
+const CONTROL_QUEUE_MAX: usize = 16;
+
+/// A document stream that the peer opened.
+struct Opened {
+    token: [u8; 32],
+    nonce: [u8; 32],
+    streams: Streams,
+}
+
+/// Greets the peer and, if the connection is to be kept, serves it until it ends.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    peers: PeersHandle,
+    connection: Connection,
+    boot: Boot,
+    is_dialer: bool,
+    cancel: CancellationToken,
+) {
+    let peer = AuthorId::from(connection.remote_id());
+    let greeting = tokio::time::timeout(HELLO_TIMEOUT, greet(&connection, boot, is_dialer));
+    let greeted = tokio::select! {
+        () = cancel.cancelled() => return,
+        greeted = greeting => greeted,
+    };
+    let Ok(Ok(greeted)) = greeted else {
+        connection.close(2_u32.into(), b"no hello");
+        peers.send(Message::DialFailed { peer }).await;
+        return;
+    };
+    let (answer, kept) = oneshot::channel();
+    peers
+        .send(Message::Greeted {
+            connection: connection.clone(),
+            boot: greeted.boot,
+            is_dialer,
+            answer,
+        })
+        .await;
+    let Ok(keep) = kept.await else {
+        connection.close(1_u32.into(), b"another connection is kept");
+        return;
+    };
+    let (route, rtt_ms) = route(&connection);
+    shared.events.emit(&Event::Connected {
+        peer,
+        route,
+        rtt_ms,
+    });
+    let salts = if is_dialer {
+        Salts {
+            dialer: greeted.own_salt,
+            listener: greeted.salt,
+        }
+    } else {
+        Salts {
+            dialer: greeted.salt,
+            listener: greeted.own_salt,
+        }
+    };
+    let mut served = Served {
+        matching: Matching::new(shared.id, peer, salts),
+        shared: Arc::clone(&shared),
+        connection: connection.clone(),
+        peer,
+        sessions: HashMap::new(),
+        tasks: TaskTracker::new(),
+        finished: mpsc::channel(CONTROL_QUEUE_MAX),
+        has_common: false,
+    };
+    let reason = tokio::select! {
+        () = keep.cancelled() => "closed here".to_owned(),
+        reason = served.serve(greeted.send, greeted.receive, is_dialer) => reason,
+    };
+    connection.close(0_u32.into(), b"closing");
+    let is_stranger = !served.has_common;
+    served.end_sessions().await;
+    shared.events.emit(&Event::Disconnected { peer, reason });
+    peers
+        .send(Message::Ended {
+            peer,
+            stable_id: connection.stable_id(),
+            is_stranger,
+        })
+        .await;
+}
+
+struct Greeted {
+    send: SendStream,
+    receive: BufReader<RecvStream>,
+    own_salt: [u8; 16],
+    salt: [u8; 16],
+    boot: Boot,
+}
+
+async fn greet(
+    connection: &Connection,
+    boot: Boot,
+    is_dialer: bool,
+) -> Result<Greeted, DriverError> {
+    let lost = |error: iroh::endpoint::ConnectionError| DriverError::Connection(error.to_string());
+    let (mut send, receive) = if is_dialer {
+        connection.open_bi().await.map_err(lost)?
+    } else {
+        connection.accept_bi().await.map_err(lost)?
+    };
+    let own_salt = crate::random::array();
+    let hello = Frame::Hello {
+        salt: own_salt,
+        boot,
+    }
+    .encode();
+    send.write_all(&hello)
+        .await
+        .map_err(|error| DriverError::Connection(error.to_string()))?;
+    let mut receive = BufReader::new(receive);
+    match read_frame(&mut receive, CONTROL_FRAME_BYTES_MAX).await?.0 {
+        Frame::Hello { salt, boot } => Ok(Greeted {
+            send,
+            receive,
+            own_salt,
+            salt,
+            boot,
+        }),
+        _ => Err(DriverError::Malformed),
+    }
+}
+
+fn route(connection: &Connection) -> (Route, u64) {
+    let paths = connection.paths();
+    let Some(path) = paths.iter().find(|path| path.is_selected()) else {
+        return (Route::Unknown, 0);
+    };
+    let route = match path.remote_addr() {
+        iroh::TransportAddr::Ip(address) => Route::Direct(*address),
+        iroh::TransportAddr::Relay(url) => Route::Relayed(url.to_string()),
+        _ => Route::Unknown,
+    };
+    (
+        route,
+        u64::try_from(path.rtt().as_millis()).unwrap_or(u64::MAX),
+    )
+}
+
+/// A kept connection.
+struct Served {
+    shared: Arc<Shared>,
+    connection: Connection,
+    peer: AuthorId,
+    matching: Matching,
+    /// Documents with a living session on this connection.
+    sessions: HashMap<TopicId, CancellationToken>,
+    tasks: TaskTracker,
+    finished: (mpsc::Sender<TopicId>, mpsc::Receiver<TopicId>),
+    has_common: bool,
+}
+
+impl Served {
+    /// Serves until something ends the connection; says what.
+    async fn serve(
+        &mut self,
+        mut send: SendStream,
+        receive: BufReader<RecvStream>,
+        is_dialer: bool,
+    ) -> String {
+        let (control_sender, mut control) = mpsc::channel(CONTROL_QUEUE_MAX);
+        let (opened_sender, mut opened) = mpsc::channel(CONTROL_QUEUE_MAX);
+        let _control_reader =
+            AbortOnDropHandle::new(tokio::spawn(read_control(receive, control_sender)));
+        let _acceptor =
+            AbortOnDropHandle::new(tokio::spawn(accept(self.connection.clone(), opened_sender)));
+        let mut documents = self.shared.watch_documents();
+        let greeted = Instant::now();
+        // The side that dialled speaks first; the other one knows its documents and waits.
+        let added = self.matching.add(&self.shared.all_keys());
+        if is_dialer && self.offer(&mut send, &added).await.is_err() {
+            return "the connection is lost".into();
+        }
+        loop {
+            let result = tokio::select! {
+                frame = control.recv() => match frame {
+                    Some(Ok(frame)) => self.control(frame, &mut send).await,
+                    Some(Err(error)) => Err(self.lost(&error).await),
+                    None => Err("the peer ended the connection".into()),
+                },
+                stream = opened.recv() => match stream {
+                    Some(stream) => {
+                        self.answer(stream).await;
+                        Ok(())
+                    }
+                    None => Err(self.lost(&DriverError::Ended).await),
+                },
+                Some(topic) = self.finished.1.recv() => {
+                    self.sessions.remove(&topic);
+                    Ok(())
+                }
+                changed = documents.changed() => match changed {
+                    Ok(()) => self.documents_changed(&mut send).await,
+                    Err(_) => Err("closed here".into()),
+                },
+                () = tokio::time::sleep_until(greeted + STRANGER_TIMEOUT), if !self.has_common => {
+                    Err("nothing in common".into())
+                }
+            };
+            if let Err(reason) = result {
+                return reason;
+            }
+        }
+    }
+
+    /// Why the connection is gone, in QUIC's words where it has some.
+    async fn lost(&self, error: &DriverError) -> String {
+        let closed = tokio::time::timeout(Duration::from_millis(50), self.connection.closed());
+        closed
+            .await
+            .map_or_else(|_| error.to_string(), |reason| reason.to_string())
+    }
+
+    async fn offer(&self, send: &mut SendStream, topics: &[TopicId]) -> Result<(), String> {
+        for frame in self.matching.offer(topics, crate::random::array) {
+            send.write_all(&frame.encode())
+                .await
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    async fn documents_changed(&mut self, send: &mut SendStream) -> Result<(), String> {
+        let keys = self.shared.all_keys();
+        let present: HashSet<TopicId> = keys.iter().map(|keys| keys.topic()).collect();
+        for topic in self.matching.known() {
+            if !present.contains(&topic) {
+                self.matching.remove(&topic);
+                if let Some(session) = self.sessions.remove(&topic) {
+                    session.cancel();
+                }
+            }
+        }
+        let added = self.matching.add(&keys);
+        if added.is_empty() {
+            Ok(())
+        } else {
+            self.offer(send, &added).await
+        }
+    }
+
+    async fn control(&mut self, frame: Frame, send: &mut SendStream) -> Result<(), String> {
+        let matched = self
+            .matching
+            .receive(frame)
+            .map_err(|error| error.to_string())?;
+        if let Some(answer) = matched.answer {
+            send.write_all(&answer.encode())
+                .await
+                .map_err(|error| error.to_string())?;
+        }
+        for topic in matched.topics {
+            self.has_common = true;
+            self.remember_peer();
+            // One session per pair and document: the lower id opens it.
+            if self.shared.id < self.peer {
+                self.open(topic).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a peer with whom documents are shared in the address book.
+    fn remember_peer(&self) {
+        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
+        let (route, _) = route(&self.connection);
+        tokio::spawn(async move {
+            let hint = crate::access::Hint {
+                endpoint: peer,
+                addresses: match &route {
+                    Route::Direct(address) => vec![*address],
+                    _ => Vec::new(),
+                },
+                relay: match &route {
+                    Route::Relayed(url) => url.parse().ok(),
+                    _ => None,
+                },
+            };
+            let noted: Result<(), crate::store::StoreError> = shared
+                .writer
+                .run(
+                    crate::store::Durability::Refetchable,
+                    move |connection, _| {
+                        crate::store::peers::remember(connection, &hint)?;
+                        crate::store::peers::met(connection, &peer, crate::shared::now_us())
+                    },
+                )
+                .await;
+            if let Err(error) = noted {
+                tracing::debug!(%error, "a peer was not noted");
+            }
+        });
+    }
+
+    async fn open(&mut self, topic: TopicId) {
+        let Some(token) = self.matching.token_of(&topic) else {
+            return;
+        };
+        let Ok((send, receive)) = self.connection.open_bi().await else {
+            return;
+        };
+        let streams = Streams {
+            send,
+            receive: BufReader::new(receive),
+        };
+        let (own, peer) = (self.shared.id, self.peer);
+        self.start(topic, streams, |keys, ours| {
+            Session::open(keys, own, peer, token, crate::random::array(), ours)
+        })
+        .await;
+    }
+
+    async fn answer(&mut self, opened: Opened) {
+        let Some(topic) = self.matching.topic_of(&opened.token) else {
+            // Not a word: the peer named something that is not here.
+            return;
+        };
+        self.has_common = true;
+        let (own, peer, nonce) = (self.shared.id, self.peer, opened.nonce);
+        self.start(topic, opened.streams, |keys, ours| {
+            Session::answer(keys, own, peer, nonce, crate::random::array(), ours)
+        })
+        .await;
+    }
+
+    async fn start(
+        &mut self,
+        topic: TopicId,
+        streams: Streams,
+        session: impl FnOnce(crate::access::DocumentKeys, Arc<crate::sync::heights::Heights>) -> Session,
+    ) {
+        let Some(document) = self.shared.document(&topic) else {
+            return;
+        };
+        let Ok(commits) = self.shared.watch_commits(topic, document.row).await else {
+            return;
+        };
+        let session = session(document.keys.clone(), present_heights(&commits));
+        let cancel = CancellationToken::new();
+        // A second stream for the same document replaces the first: its opener gave that one up.
+        if let Some(replaced) = self.sessions.insert(topic, cancel.clone()) {
+            replaced.cancel();
+        }
+        let driver = Driver::new(
+            Arc::clone(&self.shared),
+            self.peer,
+            document,
+            session,
+            commits,
+        );
+        let finished = self.finished.0.clone();
+        self.tasks.spawn(async move {
+            driver.run(streams, cancel.clone()).await;
+            if !cancel.is_cancelled() {
+                let _ = finished.send(topic).await;
+            }
+        });
+    }
+
+    async fn end_sessions(&mut self) {
+        for session in self.sessions.values() {
+            session.cancel();
+        }
+        self.finished.1.close();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn read_control(
+    mut receive: BufReader<RecvStream>,
+    control: mpsc::Sender<Result<Frame, DriverError>>,
+) {
+    loop {
+        let frame = read_frame(&mut receive, CONTROL_FRAME_BYTES_MAX).await;
+        let is_last = frame.is_err();
+        if control.send(frame.map(|(frame, _)| frame)).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// Accepts document streams and reads the first frame of each.
+async fn accept(connection: Connection, opened: mpsc::Sender<Opened>) {
+    let mut opening = tokio::task::JoinSet::new();
+    while let Ok((send, receive)) = connection.accept_bi().await {
+        while opening.try_join_next().is_some() {}
+        let opened = opened.clone();
+        opening.spawn(async move {
+            let mut receive = BufReader::with_capacity(64 * 1024, receive);
+            let first = tokio::time::timeout(
+                HELLO_TIMEOUT,
+                read_frame(&mut receive, CONTROL_FRAME_BYTES_MAX),
+            );
+            if let Ok(Ok((Frame::Open { token, nonce }, _))) = first.await {
+                let streams = Streams { send, receive };
+                let _ = opened
+                    .send(Opened {
+                        token,
+                        nonce,
+                        streams,
+                    })
+                    .await;
+            }
+        });
+    }
+}

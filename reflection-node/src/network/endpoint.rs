@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The iroh endpoint for each mode.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use iroh::address_lookup::memory::MemoryLookup;
+use iroh::endpoint::{BindOpts, QuicTransportConfig, presets};
+use iroh::{Endpoint, RelayMap, RelayMode};
+
+use super::{Mode, NetworkConfig};
+use crate::identity::AuthorKey;
+
+/// Protocol version and network in one: nodes that differ in it never talk.
+pub(crate) const ALPN: &[u8] = b"app.reflection/sync/1";
+/// Document streams that a peer may have open at once on a connection.
+const STREAMS_MAX: u32 = 1024;
+/// Bytes that a peer may send on one stream before they are read here.
+const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
+/// Why the network could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// A socket could not be bound.
+    #[error("cannot listen at {addresses}: {reason}")]
+    Bind {
+        /// Where.
+        addresses: String,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+/// Opens an endpoint; also gives the table in which it finds peers' addresses.
+pub(super) async fn bind(
+    key: &AuthorKey,
+    config: &NetworkConfig,
+) -> Result<(Endpoint, MemoryLookup), NetworkError> {
+    let book = MemoryLookup::new();
+    let builder = match config.mode {
+        Mode::Internet if config.relays.is_empty() => Endpoint::builder(presets::N0),
+        Mode::Internet => Endpoint::builder(presets::Minimal).relay_mode(RelayMode::Custom(
+            config.relays.iter().cloned().collect::<RelayMap>(),
+        )),
+        Mode::Local | Mode::Offline => Endpoint::builder(presets::Minimal),
+    };
+    let transport = QuicTransportConfig::builder()
+        .max_concurrent_bidi_streams(STREAMS_MAX.into())
+        .max_concurrent_uni_streams(0_u32.into())
+        .stream_receive_window(STREAM_WINDOW_BYTES.into())
+        .keep_alive_interval(Duration::from_secs(5))
+        .build();
+    let mut builder = builder
+        .secret_key(key.iroh_secret())
+        .alpns(vec![ALPN.to_vec()])
+        .transport_config(transport)
+        .address_lookup(book.clone());
+    let bind_error = |reason: String| NetworkError::Bind {
+        addresses: if config.bind.is_empty() {
+            "any address".into()
+        } else {
+            config
+                .bind
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        },
+        reason,
+    };
+    if !config.bind.is_empty() {
+        builder = builder.clear_ip_transports();
+        for address in &config.bind {
+            builder = builder
+                .bind_addr_with_opts(*address, BindOpts::default())
+                .map_err(|error| bind_error(error.to_string()))?;
+        }
+    }
+    let endpoint = builder
+        .bind()
+        .await
+        .map_err(|error| bind_error(bind_reason(&error)))?;
+    Ok((endpoint, book))
+}
+
+/// The innermost cause, which is the system's.
+fn bind_reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    match innermost
+        .downcast_ref::<std::io::Error>()
+        .map(std::io::Error::kind)
+    {
+        Some(std::io::ErrorKind::AddrInUse) => "the address is in use".into(),
+        _ => innermost.to_string(),
+    }
+}
+
+/// Where an endpoint can be reached: what it knows of itself, or else what it is bound to.
+pub(super) fn addresses(endpoint: &Endpoint) -> Vec<SocketAddr> {
+    let known: Vec<SocketAddr> = endpoint.addr().ip_addrs().copied().collect();
+    if !known.is_empty() {
+        return known;
+    }
+    endpoint
+        .bound_sockets()
+        .into_iter()
+        .filter(|address| !address.ip().is_unspecified())
+        .collect()
+}
+
+/// Whether an address belongs to this machine or the network it is on.
+pub(super) fn is_local(address: &SocketAddr) -> bool {
+    match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}

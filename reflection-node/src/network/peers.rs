@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Whom to dial and when, and at most one connection to each.
+//!
+//! An actor: it owns the table of peers; everybody else sends it messages. Dials have a short
+//! time-out and are repeated with growing pauses, because a dial of thirty seconds that began
+//! before the network was back loses more time than several short ones.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iroh::address_lookup::memory::MemoryLookup;
+use iroh::endpoint::Connection;
+use iroh::{Endpoint, EndpointAddr, TransportAddr};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::endpoint::{ALPN, is_local};
+use super::{Mode, connection};
+use crate::access::Hint;
+use crate::events::{Event, Found};
+use crate::identity::AuthorId;
+use crate::shared::Shared;
+
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+const PAUSE_MIN: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Until a peer is dialled again with whom nothing was in common. A new document shortens it.
+const STRANGER_PAUSE: Duration = Duration::from_secs(3600);
+/// Dials under way at once.
+const DIALS_MAX: usize = 16;
+/// Peers that are remembered while the node runs.
+const PEERS_MAX: usize = 4096;
+/// Connections at once, both ways.
+const CONNECTIONS_MAX: usize = 512;
+/// Messages that wait for the actor.
+const QUEUE_MAX: usize = 256;
+/// Two connections that begin within this time were dialled from both sides at once.
+const SIMULTANEOUS: Duration = Duration::from_secs(5);
+
+/// A number drawn at the start of a process, by which a restarted peer is known.
+pub(crate) type Boot = [u8; 16];
+
+pub(super) enum Message {
+    Add(Hint, Found),
+    /// A connection whose hello is done. The answer is a token that ends it; none if it is not
+    /// to be kept.
+    Greeted {
+        connection: Connection,
+        boot: Boot,
+        is_dialer: bool,
+        answer: oneshot::Sender<CancellationToken>,
+    },
+    /// A connection ended; `is_stranger` if nothing was in common.
+    Ended {
+        peer: AuthorId,
+        stable_id: usize,
+        is_stranger: bool,
+    },
+    DialFailed {
+        peer: AuthorId,
+    },
+    /// The set of documents grew: every peer may share one now.
+    DocumentsChanged,
+}
+
+/// The way to the actor.
+#[derive(Clone)]
+pub(crate) struct PeersHandle {
+    messages: mpsc::Sender<Message>,
+    /// Whether some dial has neither succeeded nor failed yet.
+    busy: watch::Receiver<bool>,
+}
+
+impl PeersHandle {
+    /// Makes a peer known. Dropped where too much waits; it is found again or dialled later.
+    pub(crate) fn add(&self, hint: Hint, found: Found) {
+        let _ = self.messages.try_send(Message::Add(hint, found));
+    }
+
+    pub(super) async fn send(&self, message: Message) {
+        let _ = self.messages.send(message).await;
+    }
+
+    /// Whether peers are being dialled for the first time.
+    pub(crate) fn watch_busy(&self) -> watch::Receiver<bool> {
+        self.busy.clone()
+    }
+}
+
+enum State {
+    Idle { due: Instant },
+    Dialing,
+    Connected(Connected),
+}
+
+struct Connected {
+    connection: Connection,
+    boot: Boot,
+    is_dialer: bool,
+    since: Instant,
+    keep: CancellationToken,
+}
+
+struct Peer {
+    state: State,
+    pause: Duration,
+    /// Neither reached nor failed to be reached since it was added or documents changed.
+    is_fresh: bool,
+}
+
+struct Actor {
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    book: MemoryLookup,
+    mode: Mode,
+    peers: HashMap<AuthorId, Peer>,
+    handle: PeersHandle,
+    busy: watch::Sender<bool>,
+    boot: Boot,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Starts the actor.
+pub(super) fn spawn(
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    book: MemoryLookup,
+    mode: Mode,
+    cancel: CancellationToken,
+    tasks: &TaskTracker,
+) -> PeersHandle {
+    let (messages, queue) = mpsc::channel(QUEUE_MAX);
+    let (busy_sender, busy) = watch::channel(false);
+    let handle = PeersHandle { messages, busy };
+    let actor = Actor {
+        shared,
+        endpoint,
+        book,
+        mode,
+        peers: HashMap::new(),
+        handle: handle.clone(),
+        busy: busy_sender,
+        boot: crate::random::array(),
+        cancel,
+        tasks: tasks.clone(),
+    };
+    tasks.spawn(actor.run(queue));
+    handle
+}
+
+impl Actor {
+    async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        let endpoint = self.endpoint.clone();
+        let mut documents = self.shared.watch_documents();
+        loop {
+            let due = self.next_due();
+            tokio::select! {
+                () = self.cancel.cancelled() => break,
+                message = queue.recv() => match message {
+                    Some(message) => self.handle(message),
+                    None => break,
+                },
+                incoming = endpoint.accept() => match incoming {
+                    Some(incoming) => self.accept(incoming),
+                    None => break,
+                },
+                changed = documents.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    self.handle(Message::DocumentsChanged);
+                }
+                () = sleep_until(due) => {}
+            }
+            self.dial_due();
+            let is_busy = self.peers.values().any(|peer| peer.is_fresh);
+            self.busy
+                .send_if_modified(|busy| std::mem::replace(busy, is_busy) != is_busy);
+        }
+        for peer in self.peers.values() {
+            if let State::Connected(connected) = &peer.state {
+                connected.connection.close(0_u32.into(), b"closing");
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        if self.dials() >= DIALS_MAX {
+            return None;
+        }
+        let due = self.peers.values().filter_map(|peer| match peer.state {
+            State::Idle { due } => Some(due),
+            _ => None,
+        });
+        due.min()
+    }
+
+    fn dials(&self) -> usize {
+        self.peers
+            .values()
+            .filter(|peer| matches!(peer.state, State::Dialing))
+            .count()
+    }
+
+    fn connections(&self) -> usize {
+        self.peers
+            .values()
+            .filter(|peer| matches!(peer.state, State::Connected(_)))
+            .count()
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Add(hint, found) => self.add(&hint, found),
+            Message::Greeted {
+                connection,
+                boot,
+                is_dialer,
+                answer,
+            } => {
+                self.greeted(connection, boot, is_dialer, answer);
+            }
+            Message::Ended {
+                peer,
+                stable_id,
+                is_stranger,
+            } => {
+                self.ended(&peer, stable_id, is_stranger);
+            }
+            Message::DialFailed { peer } => {
+                if let Some(known) = self.peers.get_mut(&peer)
+                    && matches!(known.state, State::Dialing)
+                {
+                    known.rest();
+                    known.is_fresh = false;
+                }
+            }
+            Message::DocumentsChanged => {
+                for peer in self.peers.values_mut() {
+                    if matches!(peer.state, State::Idle { .. }) {
+                        peer.wake();
+                    }
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, hint: &Hint, found: Found) {
+        if hint.endpoint == self.shared.id {
+            return;
+        }
+        let Some(id) = hint.endpoint.endpoint_id() else {
+            return;
+        };
+        let addresses = hint
+            .addresses
+            .iter()
+            .filter(|address| self.mode == Mode::Internet || is_local(address))
+            .map(|address| TransportAddr::Ip(*address))
+            .chain(
+                hint.relay
+                    .iter()
+                    .filter(|_| self.mode == Mode::Internet)
+                    .map(|relay| TransportAddr::Relay(relay.clone())),
+            );
+        let address = EndpointAddr {
+            id,
+            addrs: addresses.collect(),
+        };
+        let is_known = self.peers.contains_key(&hint.endpoint);
+        if !is_known && self.peers.len() >= PEERS_MAX {
+            return;
+        }
+        if !address.addrs.is_empty() {
+            self.book.add_endpoint_info(address);
+        }
+        let peer = self.peers.entry(hint.endpoint).or_insert_with(Peer::new);
+        if matches!(peer.state, State::Idle { .. }) {
+            peer.wake();
+        }
+        if !is_known {
+            self.shared.events.emit(&Event::PeerFound {
+                peer: hint.endpoint,
+                found,
+            });
+        }
+    }
+
+    fn dial_due(&mut self) {
+        let now = Instant::now();
+        let mut room = DIALS_MAX.saturating_sub(self.dials());
+        for (id, peer) in &mut self.peers {
+            let is_due = matches!(peer.state, State::Idle { due } if due <= now);
+            let Some(endpoint_id) = id.endpoint_id() else {
+                continue;
+            };
+            if !is_due || room == 0 {
+                continue;
+            }
+            room -= 1;
+            peer.state = State::Dialing;
+            let (endpoint, handle, id) = (self.endpoint.clone(), self.handle.clone(), *id);
+            let (shared, cancel, boot) = (Arc::clone(&self.shared), self.cancel.clone(), self.boot);
+            self.tasks.spawn(async move {
+                let dial = tokio::time::timeout(DIAL_TIMEOUT, endpoint.connect(endpoint_id, ALPN));
+                let dialled = tokio::select! {
+                    () = cancel.cancelled() => return,
+                    dialled = dial => dialled,
+                };
+                match dialled {
+                    Ok(Ok(connection)) => {
+                        connection::run(shared, handle, connection, boot, true, cancel).await;
+                    }
+                    Ok(Err(error)) => {
+                        tracing::debug!(peer = ?id, %error, "dialling failed");
+                        handle.send(Message::DialFailed { peer: id }).await;
+                    }
+                    Err(_) => {
+                        tracing::debug!(peer = ?id, "dialling took too long");
+                        handle.send(Message::DialFailed { peer: id }).await;
+                    }
+                }
+            });
+        }
+    }
+
+    fn accept(&self, incoming: iroh::endpoint::Incoming) {
+        if self.connections() >= CONNECTIONS_MAX {
+            incoming.refuse();
+            return;
+        }
+        let (shared, handle, cancel, boot) = (
+            Arc::clone(&self.shared),
+            self.handle.clone(),
+            self.cancel.clone(),
+            self.boot,
+        );
+        self.tasks.spawn(async move {
+            let accepted = async {
+                tokio::time::timeout(DIAL_TIMEOUT, incoming.accept().ok()?)
+                    .await
+                    .ok()?
+                    .ok()
+            };
+            let connection = tokio::select! {
+                () = cancel.cancelled() => return,
+                connection = accepted => connection,
+            };
+            if let Some(connection) = connection {
+                connection::run(shared, handle, connection, boot, false, cancel).await;
+            }
+        });
+    }
+
+    /// Keeps the connection, unless the peer is connected already and that one is to be kept.
+    fn greeted(
+        &mut self,
+        connection: Connection,
+        boot: Boot,
+        is_dialer: bool,
+        answer: oneshot::Sender<CancellationToken>,
+    ) {
+        let id = AuthorId::from(connection.remote_id());
+        if !self.peers.contains_key(&id) && self.peers.len() >= PEERS_MAX {
+            return;
+        }
+        let own = self.shared.id;
+        let known = self.peers.contains_key(&id);
+        let peer = self.peers.entry(id).or_insert_with(Peer::new);
+        if let State::Connected(present) = &peer.state {
+            let is_same_run = present.boot == boot;
+            let is_simultaneous = present.since.elapsed() < SIMULTANEOUS;
+            // Both dialled at once: both keep the connection that the lower id dialled. In all
+            // other cases the peer dialled because the older connection is gone at its end.
+            let is_better = is_dialer == (own < id);
+            if is_same_run && is_simultaneous && present.is_dialer != is_dialer && !is_better {
+                return;
+            }
+            present.connection.close(1_u32.into(), b"replaced");
+            present.keep.cancel();
+        }
+        let keep = self.cancel.child_token();
+        if answer.send(keep.clone()).is_err() {
+            peer.rest();
+            return;
+        }
+        peer.state = State::Connected(Connected {
+            connection,
+            boot,
+            is_dialer,
+            since: Instant::now(),
+            keep,
+        });
+        peer.pause = PAUSE_MIN;
+        peer.is_fresh = false;
+        if !known {
+            self.shared.events.emit(&Event::PeerFound {
+                peer: id,
+                found: Found::Incoming,
+            });
+        }
+    }
+
+    fn ended(&mut self, peer: &AuthorId, stable_id: usize, is_stranger: bool) {
+        if let Some(known) = self.peers.get_mut(peer)
+            && let State::Connected(connected) = &known.state
+            && connected.connection.stable_id() == stable_id
+        {
+            known.rest();
+            if is_stranger {
+                known.state = State::Idle {
+                    due: Instant::now() + STRANGER_PAUSE,
+                };
+            }
+        }
+    }
+}
+
+impl Peer {
+    fn new() -> Self {
+        Self {
+            state: State::Idle {
+                due: Instant::now(),
+            },
+            pause: PAUSE_MIN,
+            is_fresh: true,
+        }
+    }
+
+    /// To be dialled now.
+    fn wake(&mut self) {
+        self.state = State::Idle {
+            due: Instant::now(),
+        };
+        self.pause = PAUSE_MIN;
+        self.is_fresh = true;
+    }
+
+    /// To be dialled again after a pause that grows, with some chance in it so that peers that
+    /// lost each other do not dial in step.
+    fn rest(&mut self) {
+        let [chance] = crate::random::array::<1>();
+        let pause = self.pause.mul_f64(0.75 + f64::from(chance) / 512.0);
+        self.state = State::Idle {
+            due: Instant::now() + pause,
+        };
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

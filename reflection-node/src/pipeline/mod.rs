@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The path that every operation takes, our own and those received.
+//!
+//! ```text
+//! bytes ─> decode, limits ─> signature, proof ─> order ─> begin
+//!            store ─> application processes ─> acknowledge
+//!          commit ─> event
+//! ```
+//!
+//! Invariants: an operation is stored, processed and acknowledged in one transaction, or nothing
+//! of it remains; nobody hears of it before the commit; an own operation is on the disk by then.
+
+mod application;
+mod commits;
+mod ingest;
+mod publish;
+mod stream;
+
+pub use application::{Application, Delivery, Refusal};
+pub(crate) use commits::{Commit, Commits};
+pub(crate) use ingest::{Ingested, Verified, ingest, verify_batch};
+pub(crate) use publish::{NewOperation, publish};
+pub use publish::{PublishError, Published};
+pub use stream::{Delivered, DocumentStream, StreamError};
+
+use crate::identity::AuthorKey;
+
+/// What the writing thread has besides the database.
+pub(crate) struct Processor {
+    pub(crate) key: AuthorKey,
+    pub(crate) application: Box<dyn Application>,
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Reading a document's operations: first those that are stored, then each as it is committed.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::Commit;
+use crate::access::{BodyContext, DocumentKeys, decrypt_body};
+use crate::identity::AuthorId;
+use crate::operation::{Kind, OperationId};
+use crate::store::documents::DocumentRow;
+use crate::store::operations::{self, Position};
+use crate::store::{Readers, StoreError};
+
+/// Most operations that one call of [`DocumentStream::next`] gives.
+const BATCH_OPERATIONS_MAX: usize = 1_000;
+
+/// An operation that was stored and processed, with its opened body.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    /// Its place in the order of acceptance here.
+    pub position: Position,
+    /// Its id.
+    pub id: OperationId,
+    /// Who signed it.
+    pub author: AuthorId,
+    /// Its place in the author's log.
+    pub sequence: u64,
+    /// The author's clock, microseconds since 1970.
+    pub time_us: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// Which CRDT identity of the author the body was made under.
+    pub incarnation: u64,
+    /// The opened body.
+    pub body: Vec<u8>,
+}
+
+/// Why a stream ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The document was deleted here, or the node was shut down.
+    #[error("the document is closed")]
+    Closed,
+    /// This device keeps the document without being able to read it.
+    #[error("the document cannot be read on this device")]
+    Unreadable,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A document's operations in the order of their acceptance here, from some position on.
+///
+/// Nothing is buffered: a reader that falls behind finds in the store what it has not read.
+pub struct DocumentStream {
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) commits: watch::Receiver<Commit>,
+    pub(crate) row: DocumentRow,
+    pub(crate) keys: DocumentKeys,
+    pub(crate) position: Position,
+}
+
+impl DocumentStream {
+    /// The position up to which operations have been given.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The next operations, at once if there are any, else as soon as there are; never none.
+    /// Cancelling loses nothing.
+    pub async fn next(&mut self) -> Result<Vec<Delivered>, StreamError> {
+        loop {
+            let batch = self.stored().await?;
+            if !batch.is_empty() {
+                return Ok(batch);
+            }
+            let after = self.position;
+            self.commits
+                .wait_for(|commit| commit.position > after)
+                .await
+                .map_err(|_| StreamError::Closed)?;
+        }
+    }
+
+    /// The next operations that are stored already; none if all have been given.
+    pub async fn stored(&mut self) -> Result<Vec<Delivered>, StreamError> {
+        let (row, position, keys) = (self.row, self.position, self.keys.clone());
+        let batch = self
+            .readers
+            .run(move |connection| {
+                let found = operations::after(connection, row, position, BATCH_OPERATIONS_MAX)?;
+                found
+                    .into_iter()
+                    .map(|(position, operation)| open(&keys, position, &operation))
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        if let Some(last) = batch.last() {
+            self.position = last.position;
+        }
+        Ok(batch)
+    }
+}
+
+fn open(
+    keys: &DocumentKeys,
+    position: Position,
+    operation: &crate::operation::Operation,
+) -> Result<Delivered, StoreError> {
+    let header = operation.header();
+    let context = BodyContext {
+        topic: header.topic,
+        author: header.author,
+        sequence: header.sequence,
+    };
+    let body = decrypt_body(keys, &context, operation.body())
+        .map_err(|_| StoreError::Damaged("an operation's contents"))?;
+    Ok(Delivered {
+        position,
+        id: operation.id(),
+        author: header.author,
+        sequence: header.sequence,
+        time_us: header.time_us,
+        kind: header.kind,
+        incarnation: header.incarnation,
+        body,
+    })
+}

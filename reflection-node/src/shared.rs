@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What all parts of a running node use: store, keys, events, and who is in which document.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+
+use crate::access::{DocumentKeys, TopicId};
+use crate::events::{Event, EventHub};
+use crate::identity::{AuthorId, AuthorKey};
+use crate::pipeline::{Commit, Commits, Processor};
+use crate::store::documents::DocumentRow;
+use crate::store::{Readers, StoreError, WriterHandle, documents, operations};
+
+/// A document that this installation takes part in.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownDocument {
+    pub(crate) row: DocumentRow,
+    pub(crate) keys: DocumentKeys,
+    pub(crate) incarnation: u64,
+}
+
+/// A peer in a document, as long as their session lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PeerStatus {
+    /// What both had at the beginning has been exchanged.
+    pub(crate) is_exchanged: bool,
+    /// The peer has confirmed to have everything that is committed here.
+    pub(crate) is_in_step: bool,
+}
+
+/// See the module.
+pub(crate) struct Shared {
+    pub(crate) key: AuthorKey,
+    pub(crate) id: AuthorId,
+    pub(crate) writer: WriterHandle<Processor>,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) commits: Commits,
+    pub(crate) events: EventHub,
+    documents: RwLock<HashMap<TopicId, KnownDocument>>,
+    /// Counts changes of the set of documents.
+    documents_changed: watch::Sender<u64>,
+    status: Mutex<HashMap<TopicId, BTreeMap<AuthorId, PeerStatus>>>,
+    /// Counts changes of the sessions' state.
+    status_changed: watch::Sender<u64>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        key: AuthorKey,
+        writer: WriterHandle<Processor>,
+        readers: Arc<Readers>,
+        stored: Vec<documents::StoredDocument>,
+    ) -> Self {
+        let documents = stored
+            .into_iter()
+            .map(|document| (document.keys.topic(), KnownDocument::from(document)))
+            .collect();
+        Self {
+            id: key.id(),
+            key,
+            writer,
+            readers,
+            commits: Commits::default(),
+            events: EventHub::default(),
+            documents: RwLock::new(documents),
+            documents_changed: watch::channel(0).0,
+            status: Mutex::default(),
+            status_changed: watch::channel(0).0,
+        }
+    }
+
+    pub(crate) fn document(&self, topic: &TopicId) -> Option<KnownDocument> {
+        self.documents
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(topic)
+            .cloned()
+    }
+
+    pub(crate) fn all_keys(&self) -> Vec<DocumentKeys> {
+        let documents = self
+            .documents
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        documents
+            .values()
+            .map(|document| document.keys.clone())
+            .collect()
+    }
+
+    pub(crate) fn insert_document(&self, stored: documents::StoredDocument) {
+        let topic = stored.keys.topic();
+        self.documents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(topic, stored.into());
+        self.documents_changed.send_modify(|count| *count += 1);
+        self.events.emit(&Event::DocumentAdded { topic });
+    }
+
+    pub(crate) fn remove_document(&self, topic: &TopicId) {
+        self.documents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(topic);
+        self.commits.remove(topic);
+        self.documents_changed.send_modify(|count| *count += 1);
+        self.events.emit(&Event::DocumentDeleted { topic: *topic });
+    }
+
+    pub(crate) fn watch_documents(&self) -> watch::Receiver<u64> {
+        self.documents_changed.subscribe()
+    }
+
+    /// Listens to a document's commits, beginning with what is stored now.
+    pub(crate) async fn watch_commits(
+        &self,
+        topic: TopicId,
+        row: DocumentRow,
+    ) -> Result<watch::Receiver<Commit>, StoreError> {
+        let receiver = self.commits.subscribe(topic);
+        let (position, heights) = self
+            .readers
+            .run(move |connection| {
+                Ok((
+                    operations::last_position(connection, row)?,
+                    operations::heights(connection, row)?,
+                ))
+            })
+            .await?;
+        self.commits.load(topic, position, &heights);
+        Ok(receiver)
+    }
+
+    /// Takes note of a peer's state in a document; `None` when its session ended.
+    pub(crate) fn set_status(&self, topic: TopicId, peer: AuthorId, status: Option<PeerStatus>) {
+        let mut all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let peers = all.entry(topic).or_default();
+        let before = match status {
+            Some(status) => peers.insert(peer, status),
+            None => peers.remove(&peer),
+        };
+        if peers.is_empty() {
+            all.remove(&topic);
+        }
+        drop(all);
+        if before != status {
+            self.status_changed.send_modify(|count| *count += 1);
+            self.events.emit(&Event::DocumentStatus { topic });
+        }
+    }
+
+    pub(crate) fn peers_of(&self, topic: &TopicId) -> BTreeMap<AuthorId, PeerStatus> {
+        let all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(topic).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn watch_status(&self) -> watch::Receiver<u64> {
+        self.status_changed.subscribe()
+    }
+}
+
+impl From<documents::StoredDocument> for KnownDocument {
+    fn from(stored: documents::StoredDocument) -> Self {
+        Self {
+            row: stored.row,
+            keys: stored.keys,
+            incarnation: stored.incarnation,
+        }
+    }
+}
+
+/// Microseconds since 1970 by this machine's clock.
+pub(crate) fn now_us() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| {
+            u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+        })
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The documents that this installation takes part in, and their keys.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use zeroize::Zeroizing;
+
+use super::StoreError;
+use crate::access::{Access, DocumentKeys, TopicId};
+
+/// A document's number in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct DocumentRow(pub(crate) i64);
+
+/// A document as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredDocument {
+    pub(crate) row: DocumentRow,
+    pub(crate) keys: DocumentKeys,
+    pub(crate) incarnation: u64,
+    pub(crate) created_us: u64,
+}
+
+const COLUMNS: &str = "id, access, key, write_public, incarnation, created_us";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<StoredDocument>> {
+    let access: String = row.get(1)?;
+    let key: Zeroizing<Vec<u8>> = Zeroizing::new(row.get(2)?);
+    let write_public: Vec<u8> = row.get(3)?;
+    let incarnation: i64 = row.get(4)?;
+    let created_us: i64 = row.get(5)?;
+    let access = [Access::Replica, Access::Read, Access::Write]
+        .into_iter()
+        .find(|known| known.as_str() == access);
+    let row = DocumentRow(row.get(0)?);
+    let keys = (|| {
+        let key = <[u8; 32]>::try_from(key.as_slice()).ok()?;
+        Some(DocumentKeys::from_parts(
+            access?,
+            key,
+            write_public.try_into().ok()?,
+        ))
+    })();
+    Ok(keys.map(|keys| StoredDocument {
+        row,
+        keys,
+        incarnation: incarnation.unsigned_abs(),
+        created_us: created_us.unsigned_abs(),
+    }))
+}
+
+/// All documents, oldest first.
+pub(crate) fn all(connection: &Connection) -> Result<Vec<StoredDocument>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM documents ORDER BY id"))?;
+    let mut rows = statement.query([])?;
+    let mut documents = Vec::new();
+    while let Some(row) = rows.next()? {
+        documents.push(from_row(row)?.ok_or(StoreError::Damaged("a document"))?);
+    }
+    Ok(documents)
+}
+
+/// One document.
+pub(crate) fn find(
+    connection: &Connection,
+    topic: &TopicId,
+) -> Result<Option<StoredDocument>, StoreError> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM documents WHERE topic = ?1"))?
+        .query_row([topic.as_bytes().as_slice()], from_row)
+        .optional()?
+        .map(|document| document.ok_or(StoreError::Damaged("a document")))
+        .transpose()
+}
+
+/// Adds a document, or raises the right that is held to it. Gives the document as it is then.
+pub(crate) fn add(
+    connection: &Connection,
+    keys: &DocumentKeys,
+    now_us: u64,
+) -> Result<StoredDocument, StoreError> {
+    let (access, key, write_public) = keys.to_parts();
+    let topic = keys.topic();
+    let values = params![
+        topic.as_bytes().as_slice(),
+        access.as_str(),
+        key.as_slice(),
+        write_public.as_slice(),
+        to_sql(now_us),
+    ];
+    match find(connection, &keys.topic())? {
+        None => {
+            connection.execute(
+                "INSERT INTO documents (topic, access, key, write_public, incarnation, created_us)
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5)",
+                values,
+            )?;
+        }
+        Some(known) if known.keys.access() < access => {
+            connection.execute(
+                "UPDATE documents SET access = ?2, key = ?3 WHERE topic = ?1",
+                params![
+                    keys.topic().as_bytes().as_slice(),
+                    access.as_str(),
+                    key.as_slice()
+                ],
+            )?;
+        }
+        Some(_) => {}
+    }
+    find(connection, &keys.topic())?.ok_or(StoreError::Damaged("a document"))
+}
+
+/// Removes a document and all that belongs to it. `false` where it is not there.
+pub(crate) fn delete(connection: &Connection, topic: &TopicId) -> Result<bool, StoreError> {
+    let Some(document) = find(connection, topic)? else {
+        return Ok(false);
+    };
+    for table in ["operations", "logs", "refused", "document_peers"] {
+        connection.execute(
+            &format!("DELETE FROM {table} WHERE document = ?1"),
+            [document.row.0],
+        )?;
+    }
+    connection.execute("DELETE FROM documents WHERE id = ?1", [document.row.0])?;
+    connection.execute(
+        "DELETE FROM authors WHERE id NOT IN (SELECT author FROM logs)",
+        [],
+    )?;
+    Ok(true)
+}
+
+/// Numbers in SQLite are signed; ours stay below their half.
+pub(crate) fn to_sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

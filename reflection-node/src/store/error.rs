@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What goes wrong in the store.
+
+/// Why something could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused; the message is SQLite's.
+    #[error("the database failed: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The transaction in which this was written could not be committed. Nothing of it is stored.
+    #[error("the changes could not be written: {0}")]
+    Commit(String),
+    /// The store has been shut down.
+    #[error("the store is closed")]
+    Closed,
+    /// A row holds what this program never writes.
+    #[error("the database is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+impl StoreError {
+    /// Whether the disk or the quota is full.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(
+            self,
+            Self::Database(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+        )
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Everything that is kept on the disk: one folder, one SQLite database.
+//!
+//! Writes go through one thread that joins what waits into one transaction ([`writer`]); reads run
+//! on connections of their own ([`readers`]). Invariants: a job that fails leaves nothing behind;
+//! nobody is told of a write before its commit; what is ours is on the disk before that
+//! (`synchronous=FULL`), what came from others may be fetched again (`NORMAL`).
+
+pub(crate) mod documents;
+mod error;
+mod folder;
+pub(crate) mod operations;
+pub(crate) mod peers;
+mod readers;
+mod schema;
+mod writer;
+
+pub use error::StoreError;
+pub use folder::{DataFolder, FolderError};
+pub(crate) use readers::Readers;
+pub(crate) use schema::{check_author, open_connection, prepare};
+pub(crate) use writer::{Durability, Writer, WriterHandle};

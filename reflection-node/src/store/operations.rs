@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Operations and logs.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::StoreError;
+use super::documents::{DocumentRow, to_sql};
+use crate::identity::AuthorId;
+use crate::operation::{Operation, OperationId};
+use crate::sync::heights::{Head, Heights};
+
+/// Most bytes of operations that one read brings into memory.
+const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The place of an operation in the order of acceptance on this machine, from 1.
+pub type Position = i64;
+
+/// Whether the application has processed an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Waiting = 0,
+    Acknowledged = 1,
+}
+
+/// The number of an author in the database, given where it has none.
+pub(crate) fn author_row(connection: &Connection, author: &AuthorId) -> Result<i64, StoreError> {
+    let bytes = author.as_bytes().as_slice();
+    let known = connection
+        .prepare_cached("SELECT id FROM authors WHERE key = ?1")?
+        .query_row([bytes], |row| row.get(0))
+        .optional()?;
+    if let Some(row) = known {
+        return Ok(row);
+    }
+    connection
+        .prepare_cached("INSERT INTO authors (key) VALUES (?1)")?
+        .execute([bytes])?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// The end of one log.
+pub(crate) fn head(
+    connection: &Connection,
+    document: DocumentRow,
+    author_row: i64,
+) -> Result<Option<Head>, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT next, head FROM logs WHERE document = ?1 AND author = ?2")?
+        .query_row([document.0, author_row], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })
+        .optional()?;
+    found.map(|(next, id)| to_head(next, id)).transpose()
+}
+
+fn to_head(next: i64, id: Vec<u8>) -> Result<Head, StoreError> {
+    let id = id.try_into().map_err(|_| StoreError::Damaged("a log"))?;
+    Ok(Head {
+        next: next.unsigned_abs(),
+        id: OperationId::from_bytes(id),
+    })
+}
+
+/// The ends of all logs of a document.
+pub(crate) fn heights(
+    connection: &Connection,
+    document: DocumentRow,
+) -> Result<Heights, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT authors.key, logs.next, logs.head FROM logs
+         JOIN authors ON authors.id = logs.author WHERE logs.document = ?1",
+    )?;
+    let mut rows = statement.query([document.0])?;
+    let mut heights = Heights::default();
+    while let Some(row) = rows.next()? {
+        let author = <[u8; 32]>::try_from(row.get::<_, Vec<u8>>(0)?)
+            .map_err(|_| StoreError::Damaged("an author"))?;
+        heights.raise(
+            AuthorId::from_bytes(author),
+            to_head(row.get(1)?, row.get(2)?)?,
+        );
+    }
+    Ok(heights)
+}
+
+/// Appends an operation to its log, whose end has been checked to fit.
+pub(crate) fn append(
+    connection: &Connection,
+    document: DocumentRow,
+    author_row: i64,
+    operation: &Operation,
+    state: State,
+) -> Result<Position, StoreError> {
+    let sequence = operation.header().sequence;
+    connection
+        .prepare_cached(
+            "INSERT INTO operations (document, author, sequence, state, header, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            document.0,
+            author_row,
+            to_sql(sequence),
+            state as i64,
+            operation.header_bytes(),
+            operation.body(),
+        ])?;
+    let position = connection.last_insert_rowid();
+    connection
+        .prepare_cached(
+            "INSERT INTO logs (document, author, next, head) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (document, author) DO UPDATE SET next = ?3, head = ?4",
+        )?
+        .execute(params![
+            document.0,
+            author_row,
+            to_sql(sequence + 1),
+            operation.id().as_bytes().as_slice(),
+        ])?;
+    Ok(position)
+}
+
+/// Remembers an operation that was refused, so that it is not fetched and tried for ever.
+pub(crate) fn remember_refused(
+    connection: &Connection,
+    document: DocumentRow,
+    id: &OperationId,
+    reason: &str,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO refused (operation, document, reason) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![id.as_bytes().as_slice(), document.0, reason])?;
+    Ok(())
+}
+
+/// Whether an operation was refused before.
+pub(crate) fn is_refused(connection: &Connection, id: &OperationId) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM refused WHERE operation = ?1")?
+        .exists([id.as_bytes().as_slice()])?)
+}
+
+fn decode(header: Vec<u8>, body: Vec<u8>) -> Result<Operation, StoreError> {
+    Operation::decode(header, body).map_err(|_| StoreError::Damaged("an operation"))
+}
+
+/// Operations of one log from `from` on, in order: at most `count`, and at most some megabytes.
+pub(crate) fn range(
+    connection: &Connection,
+    document: DocumentRow,
+    author: &AuthorId,
+    from: u64,
+    count: u64,
+) -> Result<Vec<Operation>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT header, body FROM operations
+         WHERE document = ?1 AND author = (SELECT id FROM authors WHERE key = ?2)
+         AND sequence >= ?3 AND sequence < ?4 ORDER BY sequence",
+    )?;
+    let mut rows = statement.query(params![
+        document.0,
+        author.as_bytes().as_slice(),
+        to_sql(from),
+        to_sql(from.saturating_add(count)),
+    ])?;
+    let mut operations = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let operation = decode(row.get(0)?, row.get(1)?)?;
+        bytes += operation.len_bytes();
+        operations.push(operation);
+        if bytes >= READ_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(operations)
+}
+
+/// Operations of a document accepted after `position`, in order of acceptance, with their places.
+pub(crate) fn after(
+    connection: &Connection,
+    document: DocumentRow,
+    position: Position,
+    count: usize,
+) -> Result<Vec<(Position, Operation)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT position, header, body FROM operations
+         WHERE document = ?1 AND position > ?2 AND state = 1 ORDER BY position LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![document.0, position, to_sql(count as u64)])?;
+    let mut operations = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let operation = decode(row.get(1)?, row.get(2)?)?;
+        bytes += operation.len_bytes();
+        operations.push((row.get(0)?, operation));
+        if bytes >= READ_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(operations)
+}
+
+/// The position of the newest operation of a document; 0 where there is none.
+pub(crate) fn last_position(
+    connection: &Connection,
+    document: DocumentRow,
+) -> Result<Position, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT max(position) FROM operations WHERE document = ?1")?
+        .query_row([document.0], |row| row.get::<_, Option<Position>>(0))?
+        .unwrap_or(0))
+}
+
+/// The id of the operation at one place of a log.
+pub(crate) fn id_at(
+    connection: &Connection,
+    document: DocumentRow,
+    author_row: i64,
+    sequence: u64,
+) -> Result<Option<OperationId>, StoreError> {
+    let header: Option<Vec<u8>> = connection
+        .prepare_cached(
+            "SELECT header FROM operations WHERE document = ?1 AND author = ?2 AND sequence = ?3",
+        )?
+        .query_row(params![document.0, author_row, to_sql(sequence)], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(header.map(|bytes| OperationId::from_bytes(*blake3::hash(&bytes).as_bytes())))
+}
+
+/// What a document takes: operations, bytes of headers, bytes of bodies, authors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DocumentStatistics {
+    /// Operations stored.
+    pub operations: u64,
+    /// Bytes of their headers.
+    pub header_bytes: u64,
+    /// Bytes of their sealed bodies.
+    pub body_bytes: u64,
+    /// Authors with a log.
+    pub authors: u64,
+}
+
+/// Counts what a document takes.
+pub(crate) fn statistics(
+    connection: &Connection,
+    document: DocumentRow,
+) -> Result<DocumentStatistics, StoreError> {
+    let count = |row: &rusqlite::Row<'_>, index| {
+        row.get::<_, Option<i64>>(index)
+            .map(|number| number.unwrap_or(0).unsigned_abs())
+    };
+    Ok(connection.query_row(
+        "SELECT count(*), sum(length(header)), sum(length(body)),
+                (SELECT count(*) FROM logs WHERE document = ?1)
+         FROM operations WHERE document = ?1",
+        [document.0],
+        |row| {
+            Ok(DocumentStatistics {
+                operations: count(row, 0)?,
+                header_bytes: count(row, 1)?,
+                body_bytes: count(row, 2)?,
+                authors: count(row, 3)?,
+            })
+        },
+    )?)
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The tables, and how connections to them are opened.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::StoreError;
+use crate::identity::AuthorId;
+
+/// Keyed for the questions that sync asks: what is there of (document, author), in order.
+///
+/// `position` counts acceptances on this machine; streams go by it. `state` is 0 while the
+/// application has not processed an operation and 1 once it has acknowledged it.
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS meta (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS documents (
+    id INTEGER PRIMARY KEY,
+    topic BLOB NOT NULL UNIQUE,
+    access TEXT NOT NULL,
+    key BLOB NOT NULL,
+    write_public BLOB NOT NULL,
+    incarnation INTEGER NOT NULL,
+    created_us INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS authors (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS operations (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    document INTEGER NOT NULL REFERENCES documents(id),
+    author INTEGER NOT NULL REFERENCES authors(id),
+    sequence INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    header BLOB NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS operations_by_log ON operations(document, author, sequence);
+CREATE INDEX IF NOT EXISTS operations_by_position ON operations(document, position);
+
+CREATE TABLE IF NOT EXISTS logs (
+    document INTEGER NOT NULL REFERENCES documents(id),
+    author INTEGER NOT NULL REFERENCES authors(id),
+    next INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    PRIMARY KEY (document, author)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS refused (
+    operation BLOB PRIMARY KEY,
+    document INTEGER NOT NULL REFERENCES documents(id),
+    reason TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS peers (
+    endpoint BLOB PRIMARY KEY,
+    addresses BLOB NOT NULL,
+    relay TEXT,
+    last_seen_us INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS document_peers (
+    document INTEGER NOT NULL REFERENCES documents(id),
+    endpoint BLOB NOT NULL,
+    -- How much of our own log the peer has confirmed to hold.
+    confirmed INTEGER NOT NULL,
+    PRIMARY KEY (document, endpoint)
+) STRICT, WITHOUT ROWID;
+";
+
+/// How long a connection waits for another one's lock before it gives up.
+const BUSY_TIMEOUT_MS: u32 = 10_000;
+
+/// Opens the one connection that writes, or one that reads.
+pub(crate) fn open_connection(path: &Path, is_writer: bool) -> Result<Connection, StoreError> {
+    let flags = if is_writer {
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    };
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    if is_writer {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        // What is deleted is overwritten, so that a deleted document leaves nothing in the file.
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.pragma_update(None, "foreign_keys", "ON")?;
+    }
+    Ok(connection)
+}
+
+/// Makes the tables that are missing.
+pub(crate) fn prepare(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(SCHEMA)?;
+    Ok(())
+}
+
+/// The data of one author is never opened as another: notes whose author this is, or checks it.
+/// Gives the author whose data it is.
+pub(crate) fn check_author(
+    connection: &Connection,
+    author: &AuthorId,
+) -> Result<AuthorId, StoreError> {
+    let known: Option<Vec<u8>> = connection
+        .query_row("SELECT value FROM meta WHERE name = 'author'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    match known {
+        Some(bytes) => Ok(AuthorId::from_bytes(
+            bytes
+                .try_into()
+                .map_err(|_| StoreError::Damaged("the author's id"))?,
+        )),
+        None => {
+            connection.execute(
+                "INSERT INTO meta (name, value) VALUES ('author', ?1)",
+                [author.as_bytes().as_slice()],
+            )?;
+            Ok(*author)
+        }
+    }
+}

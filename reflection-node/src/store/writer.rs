@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The one thread that writes: group commit of whatever waits.
+//!
+//! A job runs inside a savepoint of the current transaction. One that fails is rolled back alone;
+//! if the transaction itself fails, every job in it does. Only after the commit are the callers
+//! answered. `C` is what jobs may use besides the connection: the application lives there.
+
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::StoreError;
+
+/// Jobs that may wait; more callers wait themselves.
+const QUEUE_JOBS_MAX: usize = 1024;
+/// Most jobs joined into one transaction, which bounds how long a commit can take.
+const GROUP_JOBS_MAX: usize = 256;
+
+/// When a caller may be told that its write is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Durability {
+    /// After the commit: survives the end of the process, but not a power cut.
+    Refetchable,
+    /// After the disk has it.
+    Durable,
+}
+
+type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+struct Job<C> {
+    durability: Durability,
+    run: Box<dyn FnOnce(&Connection, &mut C) -> (bool, Answer) + Send>,
+}
+
+enum Message<C> {
+    Job(Job<C>),
+    Checkpoint(oneshot::Sender<Result<(), StoreError>>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// The writing thread.
+pub(crate) struct Writer<C> {
+    handle: WriterHandle<C>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A way to give jobs to the writing thread.
+pub(crate) struct WriterHandle<C> {
+    jobs: async_channel::Sender<Message<C>>,
+}
+
+impl<C> Clone for WriterHandle<C> {
+    fn clone(&self) -> Self {
+        Self {
+            jobs: self.jobs.clone(),
+        }
+    }
+}
+
+impl<C: Send + 'static> Writer<C> {
+    /// Starts the thread. It owns the connection and the context until it stops.
+    pub(crate) fn spawn(connection: Connection, context: C) -> std::io::Result<Self> {
+        let (jobs, queue) = async_channel::bounded(QUEUE_JOBS_MAX);
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || write(connection, context, &queue))?;
+        Ok(Self {
+            handle: WriterHandle { jobs },
+            thread: Some(thread),
+        })
+    }
+
+    pub(crate) fn handle(&self) -> WriterHandle<C> {
+        self.handle.clone()
+    }
+
+    /// Finishes what waits, closes the database and ends the thread.
+    pub(crate) async fn stop(mut self) {
+        let (stopped, wait) = oneshot::channel();
+        if self.handle.jobs.send(Message::Stop(stopped)).await.is_ok() {
+            let _ = wait.await;
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<C: Send + 'static> WriterHandle<C> {
+    /// Runs `job` in the next transaction and gives its result once that is committed.
+    pub(crate) async fn run<T, E, F>(&self, durability: Durability, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection, &mut C) -> Result<T, E> + Send + 'static,
+    {
+        self.run_then(durability, job, |_| {}).await
+    }
+
+    /// Moves everything from the write-ahead log into the database and empties the log.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        let (sender, receiver) = oneshot::channel();
+        self.jobs
+            .send(Message::Checkpoint(sender))
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        receiver.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Like [`WriterHandle::run`]; `then` is called right after the commit, even if the caller
+    /// does not wait any more: whoever must be told of a commit is told.
+    pub(crate) async fn run_then<T, E, F, N>(
+        &self,
+        durability: Durability,
+        job: F,
+        then: N,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection, &mut C) -> Result<T, E> + Send + 'static,
+        N: FnOnce(&T) + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel::<Result<T, E>>();
+        let run = Box::new(move |connection: &Connection, context: &mut C| {
+            let result = job(connection, context);
+            let is_kept = result.is_ok();
+            let answer: Answer = Box::new(move |committed: Result<(), String>| {
+                let answer = match committed {
+                    Ok(()) => result.inspect(|value| then(value)),
+                    Err(reason) => result.and(Err(StoreError::Commit(reason).into())),
+                };
+                let _ = sender.send(answer);
+            });
+            (is_kept, answer)
+        });
+        self.jobs
+            .send(Message::Job(Job { durability, run }))
+            .await
+            .map_err(|_| E::from(StoreError::Closed))?;
+        // A job that is dropped unrun was in a group whose transaction could not begin.
+        receiver.await.unwrap_or_else(|_| {
+            Err(StoreError::Commit("the database is busy or closed".into()).into())
+        })
+    }
+}
+
+fn write<C>(
+    mut connection: Connection,
+    mut context: C,
+    queue: &async_channel::Receiver<Message<C>>,
+) {
+    let mut synchronous = Durability::Durable;
+    while let Ok(first) = queue.recv_blocking() {
+        let mut group = Vec::new();
+        let mut stop = None;
+        let mut checkpoint = None;
+        let mut next = Some(first);
+        while let Some(message) = next.take() {
+            match message {
+                Message::Job(job) => group.push(job),
+                Message::Checkpoint(answer) => checkpoint = Some(answer),
+                Message::Stop(stopped) => stop = Some(stopped),
+            }
+            if stop.is_none() && checkpoint.is_none() && group.len() < GROUP_JOBS_MAX {
+                next = queue.try_recv().ok();
+            }
+        }
+        if !group.is_empty() {
+            commit(&mut connection, &mut context, &mut synchronous, group);
+        }
+        if let Some(answer) = checkpoint {
+            let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            let _ = answer.send(done.map_err(StoreError::from));
+        }
+        if let Some(stopped) = stop {
+            queue.close();
+            // Closing checkpoints the write-ahead log into the database.
+            drop(connection);
+            let _ = stopped.send(());
+            return;
+        }
+    }
+}
+
+fn commit<C>(
+    connection: &mut Connection,
+    context: &mut C,
+    synchronous: &mut Durability,
+    group: Vec<Job<C>>,
+) {
+    let mut answers = Vec::with_capacity(group.len());
+    let committed = run_group(connection, context, synchronous, group, &mut answers);
+    if let Err(error) = &committed {
+        tracing::error!(%error, "a transaction failed");
+        // A failed COMMIT can leave the transaction open.
+        if !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+    }
+    let committed = committed.map_err(|error| error.to_string());
+    for answer in answers {
+        answer(committed.clone());
+    }
+}
+
+fn run_group<C>(
+    connection: &mut Connection,
+    context: &mut C,
+    synchronous: &mut Durability,
+    group: Vec<Job<C>>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), StoreError> {
+    let wanted = group
+        .iter()
+        .map(|job| job.durability)
+        .max()
+        .unwrap_or(Durability::Durable);
+    if wanted != *synchronous {
+        let level = if wanted == Durability::Durable {
+            "FULL"
+        } else {
+            "NORMAL"
+        };
+        connection.pragma_update(None, "synchronous", level)?;
+        *synchronous = wanted;
+    }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    for job in group {
+        connection.execute_batch("SAVEPOINT job")?;
+        let (is_kept, answer) = (job.run)(connection, context);
+        answers.push(answer);
+        if connection.is_autocommit() {
+            // SQLite rolls the whole transaction back by itself on a full disk.
+            return Err(StoreError::Commit(
+                "the disk is full or cannot be written".into(),
+            ));
+        }
+        if !is_kept {
+            connection.execute_batch("ROLLBACK TO job")?;
+        }
+        connection.execute_batch("RELEASE job")?;
+    }
+    connection.execute_batch("COMMIT")?;
+    Ok(())
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The frames that travel on a connection: CBOR arrays `[tag, …]`, each behind its length as four
+//! big-endian bytes. docs/format.md lists them.
+
+use minicbor::{Decoder, Encoder};
+
+use super::heights::Head;
+use crate::identity::AuthorId;
+use crate::operation::{BODY_BYTES_MAX, HEADER_BYTES_MAX, OperationId};
+
+/// Largest frame: one operation with its framing.
+pub(crate) const FRAME_BYTES_MAX: usize = HEADER_BYTES_MAX + BODY_BYTES_MAX + 64;
+/// Most tokens in one offer or match.
+pub(crate) const TOKENS_PER_FRAME_MAX: usize = 1024;
+/// Most heads in one frame.
+pub(crate) const HEADS_PER_FRAME_MAX: usize = 256;
+
+/// Stands for a document in the talk of two peers; means nothing to anybody else.
+pub(crate) type Token = [u8; 32];
+
+/// One message between two peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// First on the control stream, from both sides: a salt for tokens, and a number that a
+    /// process draws at its start, so that a restarted peer is known as such.
+    Hello { salt: [u8; 16], boot: [u8; 16] },
+    /// Documents of the sender.
+    Offer { tokens: Vec<Token> },
+    /// Those of the offered that the answering side has too, by its own tokens.
+    Match { tokens: Vec<Token> },
+    /// First on a document stream.
+    Open { token: Token, nonce: [u8; 32] },
+    /// The answering side proves the sync key.
+    Challenge { nonce: [u8; 32], proof: [u8; 32] },
+    /// The opening side proves it too.
+    Proof { proof: [u8; 32] },
+    /// A digest of everything the sender holds.
+    Digest { digest: [u8; 32] },
+    /// How far the sender's logs reach; `last` ends the list. Later: what it holds in addition.
+    Heads {
+        heads: Vec<(AuthorId, Head)>,
+        last: bool,
+    },
+    /// One operation.
+    Operation { header: Vec<u8>, body: Vec<u8> },
+    /// Everything that the receiver lacked by its heads has been sent.
+    Done,
+}
+
+/// The bytes are not a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed frame")]
+pub(crate) struct FrameError;
+
+impl From<minicbor::decode::Error> for FrameError {
+    fn from(_: minicbor::decode::Error) -> Self {
+        Self
+    }
+}
+
+impl Frame {
+    /// The frame with its length in front.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 4];
+        // Writing to a vector cannot fail: the error type is uninhabited.
+        let written = self.encode_fields(&mut Encoder::new(&mut bytes));
+        debug_assert!(written.is_ok());
+        let length = u32::try_from(bytes.len() - 4).unwrap_or(u32::MAX);
+        bytes[..4].copy_from_slice(&length.to_be_bytes());
+        bytes
+    }
+
+    fn encode_fields(
+        &self,
+        encoder: &mut Encoder<&mut Vec<u8>>,
+    ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+        match self {
+            Self::Hello { salt, boot } => {
+                encoder.array(3)?.u8(0)?.bytes(salt)?.bytes(boot)?;
+            }
+            Self::Offer { tokens } => encode_tokens(encoder, 1, tokens)?,
+            Self::Match { tokens } => encode_tokens(encoder, 2, tokens)?,
+            Self::Open { token, nonce } => {
+                encoder.array(3)?.u8(3)?.bytes(token)?.bytes(nonce)?;
+            }
+            Self::Challenge { nonce, proof } => {
+                encoder.array(3)?.u8(4)?.bytes(nonce)?.bytes(proof)?;
+            }
+            Self::Proof { proof } => {
+                encoder.array(2)?.u8(5)?.bytes(proof)?;
+            }
+            Self::Digest { digest } => {
+                encoder.array(2)?.u8(6)?.bytes(digest)?;
+            }
+            Self::Heads { heads, last } => {
+                encoder
+                    .array(3)?
+                    .u8(7)?
+                    .bool(*last)?
+                    .array(heads.len() as u64)?;
+                for (author, head) in heads {
+                    encoder
+                        .array(3)?
+                        .bytes(author.as_bytes())?
+                        .u64(head.next)?
+                        .bytes(head.id.as_bytes())?;
+                }
+            }
+            Self::Operation { header, body } => {
+                encoder.array(3)?.u8(8)?.bytes(header)?.bytes(body)?;
+            }
+            Self::Done => {
+                encoder.array(1)?.u8(9)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes the bytes behind the length.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        let mut decoder = Decoder::new(bytes);
+        let elements = decoder.array()?.ok_or(FrameError)?;
+        let tag = decoder.u8()?;
+        let frame = match (tag, elements) {
+            (0, 3) => Self::Hello {
+                salt: fixed(&mut decoder)?,
+                boot: fixed(&mut decoder)?,
+            },
+            (1, 2) => Self::Offer {
+                tokens: decode_tokens(&mut decoder)?,
+            },
+            (2, 2) => Self::Match {
+                tokens: decode_tokens(&mut decoder)?,
+            },
+            (3, 3) => Self::Open {
+                token: fixed(&mut decoder)?,
+                nonce: fixed(&mut decoder)?,
+            },
+            (4, 3) => Self::Challenge {
+                nonce: fixed(&mut decoder)?,
+                proof: fixed(&mut decoder)?,
+            },
+            (5, 2) => Self::Proof {
+                proof: fixed(&mut decoder)?,
+            },
+            (6, 2) => Self::Digest {
+                digest: fixed(&mut decoder)?,
+            },
+            (7, 3) => decode_heads(&mut decoder)?,
+            (8, 3) => {
+                let header = bounded(&mut decoder, HEADER_BYTES_MAX)?;
+                let body = bounded(&mut decoder, BODY_BYTES_MAX)?;
+                Self::Operation { header, body }
+            }
+            (9, 1) => Self::Done,
+            _ => return Err(FrameError),
+        };
+        if decoder.position() == bytes.len() {
+            Ok(frame)
+        } else {
+            Err(FrameError)
+        }
+    }
+}
+
+fn encode_tokens(
+    encoder: &mut Encoder<&mut Vec<u8>>,
+    tag: u8,
+    tokens: &[Token],
+) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+    encoder.array(2)?.u8(tag)?.array(tokens.len() as u64)?;
+    for token in tokens {
+        encoder.bytes(token)?;
+    }
+    Ok(())
+}
+
+fn decode_tokens(decoder: &mut Decoder<'_>) -> Result<Vec<Token>, FrameError> {
+    let count = count(decoder, TOKENS_PER_FRAME_MAX)?;
+    (0..count).map(|_| fixed(decoder)).collect()
+}
+
+fn decode_heads(decoder: &mut Decoder<'_>) -> Result<Frame, FrameError> {
+    let last = decoder.bool()?;
+    let count = count(decoder, HEADS_PER_FRAME_MAX)?;
+    let mut heads = Vec::with_capacity(count);
+    for _ in 0..count {
+        if decoder.array()? != Some(3) {
+            return Err(FrameError);
+        }
+        let author = AuthorId::from_bytes(fixed(decoder)?);
+        let next = decoder.u64()?;
+        let id = OperationId::from_bytes(fixed(decoder)?);
+        heads.push((author, Head { next, id }));
+    }
+    Ok(Frame::Heads { heads, last })
+}
+
+fn count(decoder: &mut Decoder<'_>, most: usize) -> Result<usize, FrameError> {
+    let count = decoder.array()?.ok_or(FrameError)?;
+    usize::try_from(count)
+        .ok()
+        .filter(|&count| count <= most)
+        .ok_or(FrameError)
+}
+
+fn fixed<const N: usize>(decoder: &mut Decoder<'_>) -> Result<[u8; N], FrameError> {
+    decoder.bytes()?.try_into().map_err(|_| FrameError)
+}
+
+fn bounded(decoder: &mut Decoder<'_>, most: usize) -> Result<Vec<u8>, FrameError> {
+    let bytes = decoder.bytes()?;
+    if bytes.len() > most {
+        Err(FrameError)
+    } else {
+        Ok(bytes.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frames() -> Vec<Frame> {
+        let head = Head {
+            next: 70_000,
+            id: OperationId::from_bytes([5; 32]),
+        };
+        vec![
+            Frame::Hello {
+                salt: [1; 16],
+                boot: [2; 16],
+            },
+            Frame::Offer {
+                tokens: vec![[3; 32]; 17],
+            },
+            Frame::Match { tokens: vec![] },
+            Frame::Open {
+                token: [4; 32],
+                nonce: [5; 32],
+            },
+            Frame::Challenge {
+                nonce: [6; 32],
+                proof: [7; 32],
+            },
+            Frame::Proof { proof: [8; 32] },
+            Frame::Digest { digest: [9; 32] },
+            Frame::Heads {
+                heads: vec![(AuthorId::from_bytes([1; 32]), head)],
+                last: true,
+            },
+            Frame::Operation {
+                header: vec![1; 300],
+                body: vec![2; 70_000],
+            },
+            Frame::Done,
+        ]
+    }
+
+    #[test]
+    fn every_frame_survives_the_round_trip_and_no_cut_of_it_does() {
+        for frame in frames() {
+            let bytes = frame.encode();
+            let length = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+            assert_eq!(length, bytes.len() - 4);
+            assert_eq!(Frame::decode(&bytes[4..]), Ok(frame));
+            for end in 4..bytes.len().min(2_000) {
+                assert!(Frame::decode(&bytes[4..end]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn declared_counts_beyond_the_bound_are_refused_before_anything_is_reserved() {
+        // [1, array of 2^32 - 1 …]
+        let bytes = [0x82, 0x01, 0x9a, 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(Frame::decode(&bytes), Err(FrameError));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Frame::decode(&bytes);
+        }
+
+        #[test]
+        fn no_mutation_makes_the_decoder_panic(which in 0_usize..10, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            let mut bytes = frames()[which].encode();
+            let at = 4 + at.index(bytes.len() - 4);
+            bytes[at] = to;
+            let _ = Frame::decode(&bytes[4..]);
+        }
+    }
+}

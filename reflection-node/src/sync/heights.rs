@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What somebody holds of a document: for every author how far the log reaches.
+
+use std::collections::BTreeMap;
+
+use crate::identity::AuthorId;
+use crate::operation::OperationId;
+
+/// Most authors whose logs are exchanged for one document.
+pub(crate) const AUTHORS_MAX: usize = 4096;
+
+/// The end of one author's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The first sequence number that is not there.
+    pub(crate) next: u64,
+    /// The operation before it. Two heads of equal height that differ show a fork.
+    pub(crate) id: OperationId,
+}
+
+/// The ends of all logs of a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heights(BTreeMap<AuthorId, Head>);
+
+impl Heights {
+    /// The first sequence number of `author` that is not there.
+    pub(crate) fn next(&self, author: &AuthorId) -> u64 {
+        self.0.get(author).map_or(0, |head| head.next)
+    }
+
+    /// Takes the higher of the known and the given head. `false` where there would be too many
+    /// authors.
+    pub(crate) fn raise(&mut self, author: AuthorId, head: Head) -> bool {
+        if let Some(known) = self.0.get_mut(&author) {
+            if head.next > known.next {
+                *known = head;
+            }
+            return true;
+        }
+        if self.0.len() >= AUTHORS_MAX {
+            return false;
+        }
+        self.0.insert(author, head);
+        true
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&AuthorId, &Head)> {
+        self.0.iter()
+    }
+
+    /// Whether everything in `other` is here too.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        other
+            .0
+            .iter()
+            .all(|(author, head)| self.next(author) >= head.next)
+    }
+
+    /// A hash of all heads: equal digests mean equal logs.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("app.reflection heights digest v1");
+        for (author, head) in &self.0 {
+            hasher.update(author.as_bytes());
+            hasher.update(&head.next.to_be_bytes());
+            hasher.update(head.id.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
+
+impl FromIterator<(AuthorId, Head)> for Heights {
+    fn from_iter<I: IntoIterator<Item = (AuthorId, Head)>>(heads: I) -> Self {
+        Self(heads.into_iter().collect())
+    }
+}

@@ -1,0 +1,627 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One document synchronised with one peer, as a state machine without I/O.
+//!
+//! ```text
+//! opener:    Opening ──Challenge──> Comparing ──Digest──> Listing ──Heads──> Live
+//! responder: Answering ──Proof────> Comparing      └─ equal ────────────────> Live
+//! ```
+//!
+//! The machine is told what arrives ([`Session::receive`]), what is committed here
+//! ([`Session::committed`]) and what was read from the store for the peer
+//! ([`Session::supplied`]); it is asked for frames to send ([`Session::next_frame`]) and for the
+//! next operations to read ([`Session::next_request`]). What it sends is bounded by who asks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::frame::{Frame, HEADS_PER_FRAME_MAX, Token};
+use super::heights::{Head, Heights};
+use super::proof::{Transcript, is_equal};
+use crate::access::DocumentKeys;
+use crate::identity::AuthorId;
+use crate::operation::Operation;
+
+/// Most operations asked of the store at once.
+const REQUEST_OPERATIONS_MAX: u64 = 256;
+
+/// Why a session ends before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SessionError {
+    #[error("the peer did not prove that it knows the document")]
+    BadProof,
+    #[error("the peer sent a frame that does not belong here")]
+    Unexpected,
+    #[error("the peer names too many authors")]
+    TooManyAuthors,
+}
+
+/// What a received frame asks the driver to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// Nothing beyond what [`Session::next_frame`] will give.
+    Nothing,
+    /// Both sides have proved the sync key: the session began.
+    Proved,
+    /// An operation for the pipeline.
+    Operation { header: Vec<u8>, body: Vec<u8> },
+}
+
+/// Operations to read from the store and hand to [`Session::supplied`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) author: AuthorId,
+    pub(crate) from: u64,
+    pub(crate) count: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Opener: `Open` sent, the peer's challenge is awaited.
+    Opening,
+    /// Responder: `Challenge` sent, the peer's proof is awaited.
+    Answering,
+    /// Our digest is sent, the peer's is awaited.
+    Comparing,
+    /// Our heads are sent, the peer's are awaited.
+    Listing,
+    /// Operations go both ways.
+    Live,
+}
+
+/// The state of one document with one peer.
+pub(crate) struct Session {
+    keys: DocumentKeys,
+    transcript: Transcript,
+    state: State,
+    /// Frames of the set-up; a few, as the number of authors is bounded.
+    outbox: VecDeque<Frame>,
+    /// What is committed here.
+    ours: Arc<Heights>,
+    /// What we have told the peer to be committed here.
+    told: Heights,
+    /// What the peer has told to be committed there.
+    theirs: Heights,
+    /// What the peer has, or will have when what we sent arrives.
+    sent: Heights,
+    /// Heads as they were when our digest was made.
+    compared: Arc<Heights>,
+    is_done_sent: bool,
+    is_done_received: bool,
+}
+
+impl Session {
+    /// Opens a session; `token` tells the peer which document is meant.
+    pub(crate) fn open(
+        keys: DocumentKeys,
+        own: AuthorId,
+        remote: AuthorId,
+        token: Token,
+        nonce: [u8; 32],
+        ours: Arc<Heights>,
+    ) -> Self {
+        let transcript = Transcript {
+            opener: own,
+            responder: remote,
+            opener_nonce: nonce,
+            responder_nonce: [0; 32],
+        };
+        let mut session = Self::new(keys, transcript, State::Opening, ours);
+        session.outbox.push_back(Frame::Open { token, nonce });
+        session
+    }
+
+    /// Answers a peer that opened a session with `opener_nonce`.
+    pub(crate) fn answer(
+        keys: DocumentKeys,
+        own: AuthorId,
+        remote: AuthorId,
+        opener_nonce: [u8; 32],
+        nonce: [u8; 32],
+        ours: Arc<Heights>,
+    ) -> Self {
+        let transcript = Transcript {
+            opener: remote,
+            responder: own,
+            opener_nonce,
+            responder_nonce: nonce,
+        };
+        let proof = transcript.responder_proof(&keys);
+        let mut session = Self::new(keys, transcript, State::Answering, ours);
+        session.outbox.push_back(Frame::Challenge { nonce, proof });
+        session
+    }
+
+    fn new(keys: DocumentKeys, transcript: Transcript, state: State, ours: Arc<Heights>) -> Self {
+        Self {
+            keys,
+            transcript,
+            state,
+            outbox: VecDeque::new(),
+            compared: Arc::clone(&ours),
+            ours,
+            told: Heights::default(),
+            theirs: Heights::default(),
+            sent: Heights::default(),
+            is_done_sent: false,
+            is_done_received: false,
+        }
+    }
+
+    /// Takes a frame of the peer.
+    pub(crate) fn receive(&mut self, frame: Frame) -> Result<Received, SessionError> {
+        match (self.state, frame) {
+            (State::Opening, Frame::Challenge { nonce, proof }) => {
+                self.transcript.responder_nonce = nonce;
+                if !is_equal(&proof, &self.transcript.responder_proof(&self.keys)) {
+                    return Err(SessionError::BadProof);
+                }
+                let proof = self.transcript.opener_proof(&self.keys);
+                self.outbox.push_back(Frame::Proof { proof });
+                self.compare();
+                Ok(Received::Proved)
+            }
+            (State::Answering, Frame::Proof { proof }) => {
+                if !is_equal(&proof, &self.transcript.opener_proof(&self.keys)) {
+                    return Err(SessionError::BadProof);
+                }
+                self.compare();
+                Ok(Received::Proved)
+            }
+            (State::Comparing, Frame::Digest { digest }) => {
+                self.take_digest(&digest);
+                Ok(Received::Nothing)
+            }
+            (State::Listing | State::Live, Frame::Heads { heads, last }) => {
+                self.take_heads(heads)?;
+                if self.state == State::Listing && last {
+                    self.state = State::Live;
+                }
+                Ok(Received::Nothing)
+            }
+            (State::Live, Frame::Done) if !self.is_done_received => {
+                self.is_done_received = true;
+                Ok(Received::Nothing)
+            }
+            (State::Listing | State::Live, Frame::Operation { header, body }) => {
+                Ok(Received::Operation { header, body })
+            }
+            _ => Err(SessionError::Unexpected),
+        }
+    }
+
+    fn compare(&mut self) {
+        self.compared = Arc::clone(&self.ours);
+        self.outbox.push_back(Frame::Digest {
+            digest: self.compared.digest(),
+        });
+        self.state = State::Comparing;
+    }
+
+    fn take_digest(&mut self, digest: &[u8; 32]) {
+        self.told = (*self.compared).clone();
+        if is_equal(digest, &self.compared.digest()) {
+            self.theirs = (*self.compared).clone();
+            self.sent = self.theirs.clone();
+            self.state = State::Live;
+            return;
+        }
+        let heads: Vec<(AuthorId, Head)> = self
+            .compared
+            .iter()
+            .map(|(author, head)| (*author, *head))
+            .collect();
+        let mut chunks = heads.chunks(HEADS_PER_FRAME_MAX).peekable();
+        if chunks.peek().is_none() {
+            self.outbox.push_back(Frame::Heads {
+                heads: Vec::new(),
+                last: true,
+            });
+        }
+        while let Some(chunk) = chunks.next() {
+            let last = chunks.peek().is_none();
+            self.outbox.push_back(Frame::Heads {
+                heads: chunk.to_vec(),
+                last,
+            });
+        }
+        self.state = State::Listing;
+    }
+
+    fn take_heads(&mut self, heads: Vec<(AuthorId, Head)>) -> Result<(), SessionError> {
+        for (author, head) in heads {
+            if !self.theirs.raise(author, head) || !self.sent.raise(author, head) {
+                return Err(SessionError::TooManyAuthors);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is committed here now; the peer is told of what it did not send itself too, so
+    /// that it neither sends it nor doubts that it arrived.
+    pub(crate) fn committed(&mut self, ours: Arc<Heights>) {
+        self.ours = ours;
+    }
+
+    /// The next frame to send, other than operations.
+    pub(crate) fn next_frame(&mut self) -> Option<Frame> {
+        if let Some(frame) = self.outbox.pop_front() {
+            return Some(frame);
+        }
+        if self.state != State::Live {
+            return None;
+        }
+        if let Some(frame) = self.news() {
+            return Some(frame);
+        }
+        if !self.is_done_sent && self.next_request().is_none() {
+            self.is_done_sent = true;
+            return Some(Frame::Done);
+        }
+        None
+    }
+
+    /// Heads that grew since we last told, apart from our own operations that are yet to be sent:
+    /// those speak for themselves.
+    fn news(&mut self) -> Option<Frame> {
+        let heads: Vec<(AuthorId, Head)> = self
+            .ours
+            .iter()
+            .filter(|(author, head)| {
+                head.next > self.told.next(author) && self.sent.next(author) >= head.next
+            })
+            .take(HEADS_PER_FRAME_MAX)
+            .map(|(author, head)| (*author, *head))
+            .collect();
+        if heads.is_empty() {
+            return None;
+        }
+        for (author, head) in &heads {
+            self.told.raise(*author, *head);
+        }
+        Some(Frame::Heads { heads, last: true })
+    }
+
+    /// Operations that the peer lacks and that are committed here.
+    pub(crate) fn next_request(&self) -> Option<Request> {
+        if self.state != State::Live {
+            return None;
+        }
+        self.ours.iter().find_map(|(author, head)| {
+            let from = self.sent.next(author);
+            (from < head.next).then(|| Request {
+                author: *author,
+                from,
+                count: (head.next - from).min(REQUEST_OPERATIONS_MAX),
+            })
+        })
+    }
+
+    /// Takes what the store had for a request and gives the frames to send.
+    pub(crate) fn supplied(&mut self, operations: Vec<Operation>) -> Vec<Frame> {
+        operations
+            .into_iter()
+            .map(|operation| {
+                let head = Head {
+                    next: operation.header().sequence + 1,
+                    id: operation.id(),
+                };
+                self.sent.raise(operation.author(), head);
+                self.told.raise(operation.author(), head);
+                let (header, body) = operation.into_parts();
+                Frame::Operation { header, body }
+            })
+            .collect()
+    }
+
+    /// Takes note that an operation of the peer was received, before it is stored: it has it.
+    pub(crate) fn heard(&mut self, operation: &Operation) -> Result<(), SessionError> {
+        let head = Head {
+            next: operation.header().sequence + 1,
+            id: operation.id(),
+        };
+        let is_bounded = self.theirs.raise(operation.author(), head)
+            && self.sent.raise(operation.author(), head);
+        if is_bounded {
+            Ok(())
+        } else {
+            Err(SessionError::TooManyAuthors)
+        }
+    }
+
+    /// Whether both sides have exchanged what they had at the beginning.
+    pub(crate) fn is_exchanged(&self) -> bool {
+        self.is_done_sent && self.is_done_received && self.ours.covers(&self.theirs)
+    }
+
+    /// Whether the peer has told to have everything that is committed here.
+    pub(crate) fn is_in_step(&self) -> bool {
+        self.state == State::Live && self.theirs.covers(&self.ours)
+    }
+
+    /// Whether the exchange is still being set up; a driver does not wait for ever for that.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.state != State::Live
+    }
+
+    /// The peer's confirmed height of one author's log.
+    pub(crate) fn confirmed(&self, author: &AuthorId) -> u64 {
+        self.theirs.next(author)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::access::DocumentSecret;
+    use crate::identity::AuthorKey;
+    use crate::operation::{Kind, NewHeader};
+
+    /// One side: a session over a store that is a map.
+    struct Side {
+        session: Session,
+        operations: BTreeMap<(AuthorId, u64), Operation>,
+        operations_received: usize,
+    }
+
+    impl Side {
+        fn heights(operations: &BTreeMap<(AuthorId, u64), Operation>) -> Arc<Heights> {
+            let mut heights = Heights::default();
+            for operation in operations.values() {
+                let head = Head {
+                    next: operation.header().sequence + 1,
+                    id: operation.id(),
+                };
+                heights.raise(operation.author(), head);
+            }
+            Arc::new(heights)
+        }
+
+        fn store(&mut self, operation: Operation) {
+            self.operations
+                .insert((operation.author(), operation.header().sequence), operation);
+            self.session.committed(Self::heights(&self.operations));
+        }
+
+        /// Frames that this side sends until it has nothing more to say.
+        fn speak(&mut self) -> Vec<Frame> {
+            let mut frames = Vec::new();
+            loop {
+                if let Some(frame) = self.session.next_frame() {
+                    frames.push(frame);
+                } else if let Some(request) = self.session.next_request() {
+                    let found = (request.from..request.from + request.count)
+                        .map(|sequence| self.operations[&(request.author, sequence)].clone())
+                        .collect();
+                    frames.extend(self.session.supplied(found));
+                } else {
+                    return frames;
+                }
+            }
+        }
+
+        fn listen(&mut self, frames: Vec<Frame>) -> Result<(), SessionError> {
+            for frame in frames {
+                if let Received::Operation { header, body } = self.session.receive(frame)? {
+                    let operation = Operation::decode(header, body).unwrap();
+                    self.session.heard(&operation)?;
+                    self.operations_received += 1;
+                    self.store(operation);
+                }
+            }
+            Ok(())
+        }
+    }
+
+    struct World {
+        keys: DocumentKeys,
+        alice_key: AuthorKey,
+        bob_key: AuthorKey,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self {
+                keys: DocumentKeys::for_writing(DocumentSecret::generate()),
+                alice_key: AuthorKey::generate(),
+                bob_key: AuthorKey::generate(),
+            }
+        }
+
+        fn operation(&self, key: &AuthorKey, sequence: u64) -> Operation {
+            let new = NewHeader {
+                topic: self.keys.topic(),
+                sequence,
+                backlink: (sequence > 0)
+                    .then_some(crate::operation::OperationId::from_bytes([0; 32])),
+                time_us: 0,
+                kind: Kind::Edit,
+                incarnation: 0,
+                write_proof: None,
+            };
+            Operation::sign(key, new, vec![0; 8])
+        }
+
+        fn log(&self, key: &AuthorKey, length: u64) -> BTreeMap<(AuthorId, u64), Operation> {
+            (0..length)
+                .map(|sequence| ((key.id(), sequence), self.operation(key, sequence)))
+                .collect()
+        }
+
+        fn pair(
+            &self,
+            at_alice: BTreeMap<(AuthorId, u64), Operation>,
+            at_bob: BTreeMap<(AuthorId, u64), Operation>,
+        ) -> (Side, Side) {
+            let (alice, bob) = (self.alice_key.id(), self.bob_key.id());
+            let opener = Session::open(
+                self.keys.clone(),
+                alice,
+                bob,
+                [0; 32],
+                [1; 32],
+                Side::heights(&at_alice),
+            );
+            let responder = Session::answer(
+                self.keys.clone(),
+                bob,
+                alice,
+                [1; 32],
+                [2; 32],
+                Side::heights(&at_bob),
+            );
+            let mut opener = Side {
+                session: opener,
+                operations: at_alice,
+                operations_received: 0,
+            };
+            let responder = Side {
+                session: responder,
+                operations: at_bob,
+                operations_received: 0,
+            };
+            assert!(matches!(
+                opener.session.next_frame(),
+                Some(Frame::Open { .. })
+            ));
+            (opener, responder)
+        }
+    }
+
+    fn talk(alice: &mut Side, bob: &mut Side) {
+        for _ in 0..20 {
+            let said = bob.speak();
+            let answered = alice.speak();
+            if said.is_empty() && answered.is_empty() {
+                return;
+            }
+            alice.listen(said).unwrap();
+            bob.listen(answered).unwrap();
+        }
+        panic!("the sessions do not come to rest");
+    }
+
+    fn assert_equal(alice: &Side, bob: &Side) {
+        assert_eq!(
+            alice.operations.keys().collect::<Vec<_>>(),
+            bob.operations.keys().collect::<Vec<_>>()
+        );
+        assert!(alice.session.is_exchanged() && bob.session.is_exchanged());
+        assert!(alice.session.is_in_step() && bob.session.is_in_step());
+    }
+
+    #[test]
+    fn both_sides_get_what_they_lack_and_nothing_twice() {
+        let world = World::new();
+        let (mut alice, mut bob) = world.pair(
+            world.log(&world.alice_key, 700),
+            world.log(&world.bob_key, 3),
+        );
+        talk(&mut alice, &mut bob);
+        assert_equal(&alice, &bob);
+        assert_eq!(
+            (alice.operations_received, bob.operations_received),
+            (3, 700)
+        );
+    }
+
+    #[test]
+    fn equal_sides_finish_with_digests_alone() {
+        let world = World::new();
+        let log = world.log(&world.alice_key, 5);
+        let (mut alice, mut bob) = world.pair(log.clone(), log);
+        let challenge = bob.speak();
+        alice.listen(challenge).unwrap();
+        let said = alice.speak();
+        assert!(matches!(
+            said[..],
+            [Frame::Proof { .. }, Frame::Digest { .. }]
+        ));
+        bob.listen(said).unwrap();
+        let said = bob.speak();
+        assert!(matches!(said[..], [Frame::Digest { .. }, Frame::Done]));
+        alice.listen(said).unwrap();
+        talk(&mut alice, &mut bob);
+        assert_equal(&alice, &bob);
+    }
+
+    #[test]
+    fn two_empty_documents_are_equal() {
+        let world = World::new();
+        let (mut alice, mut bob) = world.pair(BTreeMap::new(), BTreeMap::new());
+        talk(&mut alice, &mut bob);
+        assert_equal(&alice, &bob);
+    }
+
+    #[test]
+    fn later_operations_are_pushed_and_confirmed() {
+        let world = World::new();
+        let (mut alice, mut bob) = world.pair(BTreeMap::new(), BTreeMap::new());
+        talk(&mut alice, &mut bob);
+        alice.store(world.operation(&world.alice_key, 0));
+        assert!(!alice.session.is_in_step());
+        let pushed = alice.speak();
+        assert!(matches!(pushed[..], [Frame::Operation { .. }]));
+        bob.listen(pushed).unwrap();
+        let confirmed = bob.speak();
+        assert!(matches!(confirmed[..], [Frame::Heads { .. }]));
+        alice.listen(confirmed).unwrap();
+        assert_equal(&alice, &bob);
+    }
+
+    #[test]
+    fn without_the_sync_key_nothing_is_told() {
+        let world = World::new();
+        let (mut alice, _) = world.pair(world.log(&world.alice_key, 3), BTreeMap::new());
+        let refused = alice.session.receive(Frame::Challenge {
+            nonce: [2; 32],
+            proof: [0; 32],
+        });
+        assert_eq!(refused, Err(SessionError::BadProof));
+        assert!(alice.session.next_frame().is_none());
+        let (_, mut bob) = world.pair(BTreeMap::new(), world.log(&world.bob_key, 3));
+        assert!(matches!(
+            bob.session.next_frame(),
+            Some(Frame::Challenge { .. })
+        ));
+        assert_eq!(
+            bob.session.receive(Frame::Proof { proof: [0; 32] }),
+            Err(SessionError::BadProof)
+        );
+        assert!(bob.session.next_frame().is_none());
+    }
+
+    #[test]
+    fn a_frame_in_a_wrong_state_ends_the_session() {
+        let world = World::new();
+        let frames = [
+            Frame::Hello {
+                salt: [0; 16],
+                boot: [0; 16],
+            },
+            Frame::Offer { tokens: vec![] },
+            Frame::Match { tokens: vec![] },
+            Frame::Open {
+                token: [0; 32],
+                nonce: [0; 32],
+            },
+            Frame::Proof { proof: [0; 32] },
+            Frame::Digest { digest: [0; 32] },
+            Frame::Heads {
+                heads: vec![],
+                last: true,
+            },
+            Frame::Operation {
+                header: vec![],
+                body: vec![],
+            },
+            Frame::Done,
+        ];
+        for frame in frames {
+            let (mut alice, _) = world.pair(BTreeMap::new(), BTreeMap::new());
+            assert_eq!(alice.session.receive(frame), Err(SessionError::Unexpected));
+        }
+    }
+}
