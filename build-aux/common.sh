@@ -6,6 +6,8 @@
 
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$source_dir" || exit 1
+# A service that starts scripts does not always set it.
+export HOME=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
 # Read by the scripts that include this one.
 # shellcheck disable=SC2034
 sdk=$source_dir/build-aux/sdk
