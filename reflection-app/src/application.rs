@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The application: command line, global actions, and the one window.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::ops::ControlFlow;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use gettextrs::gettext;
+use gtk::{gio, glib};
+
+use crate::config::{self, APP_ID, Config, VERSION};
+use crate::window::Window;
+
+/// Exit code of wrong use, as the command line program has it.
+const EXIT_WRONG_USE: u8 = 2;
+
+mod imp {
+    use super::*;
+
+    #[derive(Debug, Default)]
+    pub struct Application {
+        pub(super) config: RefCell<Config>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Application {
+        const NAME: &'static str = "ReflectionApplication";
+        type Type = super::Application;
+        type ParentType = adw::Application;
+    }
+
+    impl ObjectImpl for Application {
+        fn constructed(&self) {
+            self.parent_constructed();
+            config::add_options(&*self.obj());
+        }
+    }
+
+    impl ApplicationImpl for Application {
+        fn handle_local_options(&self, options: &glib::VariantDict) -> ControlFlow<glib::ExitCode> {
+            if options.contains("version") {
+                // There is nobody to tell if standard output is closed.
+                let _ = writeln!(std::io::stdout(), "Reflection {VERSION}");
+                return ControlFlow::Break(glib::ExitCode::SUCCESS);
+            }
+            match config::read_options(options) {
+                Ok(config) => {
+                    if config.has_own_data_dir {
+                        // Runs with folders of their own are independent of each other.
+                        let flags = self.obj().flags() | gio::ApplicationFlags::NON_UNIQUE;
+                        self.obj().set_flags(flags);
+                    }
+                    self.config.replace(config);
+                    ControlFlow::Continue(())
+                }
+                Err(sentence) => {
+                    let _ = writeln!(std::io::stderr(), "{sentence}");
+                    ControlFlow::Break(glib::ExitCode::new(EXIT_WRONG_USE))
+                }
+            }
+        }
+
+        fn startup(&self) {
+            self.parent_startup();
+            sourceview5::init();
+            self.obj().add_actions();
+            quit_on_signals(&self.obj());
+        }
+
+        fn activate(&self) {
+            self.parent_activate();
+            self.obj().main_window().present();
+        }
+    }
+
+    impl GtkApplicationImpl for Application {}
+    impl AdwApplicationImpl for Application {}
+}
+
+glib::wrapper! {
+    /// The application.
+    pub struct Application(ObjectSubclass<imp::Application>)
+        @extends adw::Application, gtk::Application, gio::Application,
+        @implements gio::ActionGroup, gio::ActionMap;
+}
+
+impl Application {
+    /// The application, not yet running.
+    pub fn new() -> Self {
+        glib::Object::builder()
+            .property("application-id", APP_ID)
+            .property("resource-base-path", "/app/reflection/Reflection")
+            .build()
+    }
+
+    /// What the command line asked for.
+    pub fn config(&self) -> Config {
+        self.imp().config.borrow().clone()
+    }
+
+    fn main_window(&self) -> gtk::Window {
+        match self.active_window().or_else(|| self.windows().into_iter().next()) {
+            Some(window) => window,
+            None => Window::new(self).upcast(),
+        }
+    }
+
+    fn add_actions(&self) {
+        self.add_action_entries([
+            gio::ActionEntry::builder("quit")
+                .activate(|application: &Self, _, _| application.close_windows())
+                .build(),
+            gio::ActionEntry::builder("about")
+                .activate(|application: &Self, _, _| application.show_about())
+                .build(),
+        ]);
+        self.set_accels_for_action("app.quit", &["<Control>q"]);
+        self.set_accels_for_action("window.close", &["<Control>w"]);
+        self.set_accels_for_action("win.new-document", &["<Control>n"]);
+        self.set_accels_for_action("win.join-document", &["<Control>j"]);
+        self.set_accels_for_action("page.share", &["<Control><Shift>s"]);
+    }
+
+    /// Closing a window saves what it shows; the application ends with its last one.
+    fn close_windows(&self) {
+        for window in self.windows() {
+            window.close();
+        }
+    }
+
+    fn show_about(&self) {
+        let about = adw::AboutDialog::builder()
+            .application_name(gettext("Reflection"))
+            .application_icon(APP_ID)
+            .version(VERSION)
+            .developer_name(gettext("The Reflection contributors"))
+            .license_type(gtk::License::Gpl30)
+            .comments(gettext("Write together, with no server and no account"))
+            .build();
+        about.present(self.active_window().as_ref());
+    }
+}
+
+/// A session that ends, or Ctrl+C in a terminal, saves as closing the window does.
+fn quit_on_signals(application: &Application) {
+    const SIGINT: i32 = 2;
+    const SIGTERM: i32 = 15;
+    for signal in [SIGINT, SIGTERM] {
+        let application = application.downgrade();
+        glib::unix_signal_add_local(signal, move || {
+            if let Some(application) = application.upgrade() {
+                application.close_windows();
+            }
+            glib::ControlFlow::Continue
+        });
+    }
+}

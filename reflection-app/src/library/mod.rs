@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The documents of this device.
+
+mod deletion;
+mod library_page;
+mod library_row;
+mod title;
+mod when;
+mod welcome_page;
+
+pub use deletion::confirm_deletion;
+pub use library_page::LibraryPage;
+pub use title::display_title;
+pub use welcome_page::WelcomePage;

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the window shows while there is no document.
+
+use adw::subclass::prelude::*;
+use gtk::{CompositeTemplate, glib};
+
+mod imp {
+    use super::*;
+
+    #[derive(Debug, Default, CompositeTemplate)]
+    #[template(file = "src/library/welcome_page.blp")]
+    pub struct WelcomePage {}
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for WelcomePage {
+        const NAME: &'static str = "ReflectionWelcomePage";
+        type Type = super::WelcomePage;
+        type ParentType = adw::Bin;
+
+        fn class_init(klass: &mut Self::Class) {
+            klass.bind_template();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for WelcomePage {}
+    impl WidgetImpl for WelcomePage {}
+    impl BinImpl for WelcomePage {}
+}
+
+glib::wrapper! {
+    /// The page of an empty library.
+    pub struct WelcomePage(ObjectSubclass<imp::WelcomePage>)
+        @extends adw::Bin, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
+}

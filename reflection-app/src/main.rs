@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Reflection: write together.
+//!
+//! ```text
+//! Application ─> Window ─┬─ startup   opening the data folder, and what went wrong with that
+//!                        ├─ library   the documents of this device
+//!                        ├─ page      one document and its text
+//!                        ├─ share     handing on and taking over codes
+//!                        └─ people    who takes part
+//! ```
+//!
+//! Invariants: widgets read the objects of `reflection_doc` and never the node; nothing here
+//! blocks the main thread; what people write, their titles, codes and keys reach no log.
+
+mod application;
+mod config;
+mod library;
+mod page;
+mod people;
+mod share;
+mod startup;
+mod window;
+
+use gettextrs::LocaleCategory;
+use gtk::prelude::*;
+use gtk::{gio, glib};
+
+use application::Application;
+
+fn main() -> glib::ExitCode {
+    set_language();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    if let Err(error) = gio::resources_register_include!("reflection.gresource") {
+        tracing::warn!("icons and style are missing: {error}");
+    }
+    Application::new().run()
+}
+
+/// Chooses the language of the person. Before any thread exists, since it changes the process.
+fn set_language() {
+    gettextrs::setlocale(LocaleCategory::LcAll, "");
+    // Without catalogues the texts stay as they are in the sources.
+    let _ = gettextrs::bindtextdomain(config::TEXT_DOMAIN, config::locale_dir());
+    let _ = gettextrs::bind_textdomain_codeset(config::TEXT_DOMAIN, "UTF-8");
+    let _ = gettextrs::textdomain(config::TEXT_DOMAIN);
+    glib::set_application_name(&gettextrs::gettext("Reflection"));
+}

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The page of one document, for as long as it is shown.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::time::Duration;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use gettextrs::gettext;
+use glib::clone;
+use gtk::{CompositeTemplate, TemplateChild, gio, glib};
+use reflection_doc::objects::{Document, DocumentPhase, SaveState, Service, Trouble};
+
+use super::state::Facts;
+use super::text_view::TextView;
+use crate::library::display_title;
+use crate::people::{AvatarStack, PeoplePopover};
+use crate::share::SharePopover;
+
+/// Shorter waits show no spinner, which would only flash.
+const SPINNER_DELAY: Duration = Duration::from_millis(300);
+/// How long everything has to be saved before the page says so. It never says so too early; this
+/// only keeps the words from changing with every key.
+const SAVED_DELAY: Duration = Duration::from_millis(350);
+
+mod imp {
+    use super::*;
+
+    #[derive(Debug, Default, CompositeTemplate)]
+    #[template(file = "src/page/document_page.blp")]
+    pub struct DocumentPage {
+        #[template_child]
+        pub(super) window_title: TemplateChild<adw::WindowTitle>,
+        #[template_child]
+        pub(super) menu_button: TemplateChild<gtk::MenuButton>,
+        #[template_child]
+        pub(super) share_button: TemplateChild<gtk::MenuButton>,
+        #[template_child]
+        pub(super) share_popover: TemplateChild<SharePopover>,
+        #[template_child]
+        pub(super) people_popover: TemplateChild<PeoplePopover>,
+        #[template_child]
+        pub(super) avatar_stack: TemplateChild<AvatarStack>,
+        #[template_child]
+        pub(super) banner: TemplateChild<adw::Banner>,
+        #[template_child]
+        pub(super) stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub(super) failed: TemplateChild<adw::StatusPage>,
+        #[template_child]
+        pub(super) again_button: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub(super) text_view: TemplateChild<TextView>,
+        pub(super) document: OnceCell<Document>,
+        pub(super) service: OnceCell<Service>,
+        pub(super) handlers: RefCell<Vec<(glib::Object, glib::SignalHandlerId)>>,
+        pub(super) is_left: Cell<bool>,
+        /// Whether the text is to get the keyboard once it is there.
+        pub(super) wants_focus: Cell<bool>,
+        /// Waiting to show a spinner.
+        pub(super) spinner: RefCell<Option<glib::SourceId>>,
+        /// What the label says of saving, which follows the truth with a delay in one direction.
+        pub(super) said_state: Cell<SaveState>,
+        pub(super) saved: RefCell<Option<glib::SourceId>>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for DocumentPage {
+        const NAME: &'static str = "ReflectionDocumentPage";
+        type Type = super::DocumentPage;
+        type ParentType = adw::NavigationPage;
+
+        fn class_init(klass: &mut Self::Class) {
+            TextView::ensure_type();
+            SharePopover::ensure_type();
+            PeoplePopover::ensure_type();
+            AvatarStack::ensure_type();
+            klass.bind_template();
+            klass.install_action("page.share", None, |page: &super::DocumentPage, _, _| {
+                page.imp().share_button.popup();
+            });
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for DocumentPage {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let page = self.obj();
+            self.again_button.connect_clicked(clone!(
+                #[weak]
+                page,
+                move |_| {
+                    if let Some(document) = page.document() {
+                        document.reopen();
+                    }
+                }
+            ));
+        }
+
+        fn dispose(&self) {
+            self.obj().leave();
+        }
+    }
+
+    impl WidgetImpl for DocumentPage {}
+    impl NavigationPageImpl for DocumentPage {}
+}
+
+glib::wrapper! {
+    /// The page of one document.
+    pub struct DocumentPage(ObjectSubclass<imp::DocumentPage>)
+        @extends adw::NavigationPage, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
+}
+
+impl DocumentPage {
+    /// A page that shows this document until it is left.
+    pub fn new(service: &Service, document: &Document) -> Self {
+        let page: Self = glib::Object::new();
+        let imp = page.imp();
+        // Set once, right after construction; the cells cannot be taken yet.
+        let _ = imp.document.set(document.clone());
+        let _ = imp.service.set(service.clone());
+        imp.share_popover.set_document(document);
+        imp.people_popover.show(&document.authors());
+        imp.avatar_stack.show(&document.authors());
+        imp.menu_button.set_menu_model(Some(&document_menu(document)));
+        page.follow();
+        document.open();
+        page.show_title();
+        page.show_phase();
+        page.show_state();
+        page
+    }
+
+    /// The document that it shows.
+    pub fn document(&self) -> Option<Document> {
+        self.imp().document.get().cloned()
+    }
+
+    /// Gives the keyboard to the text, as soon as there is one.
+    pub fn focus_text(&self) {
+        let imp = self.imp();
+        imp.wants_focus.set(true);
+        if imp.stack.visible_child_name().as_deref() == Some("text") {
+            imp.wants_focus.set(false);
+            imp.text_view.grab_focus();
+        }
+    }
+
+    /// Ends the showing: the document may let its text go. The page is of no use afterwards.
+    pub fn leave(&self) {
+        let imp = self.imp();
+        if imp.is_left.replace(true) {
+            return;
+        }
+        for (object, handler) in imp.handlers.take() {
+            object.disconnect(handler);
+        }
+        for source in [imp.spinner.take(), imp.saved.take()].into_iter().flatten() {
+            source.remove();
+        }
+        if let Some(view) = imp.text_view.try_get() {
+            view.text_buffer().detach();
+            view.set_editable(false);
+        }
+        if let Some(document) = imp.document.get() {
+            document.close();
+        }
+    }
+
+    fn follow(&self) {
+        let (Some(document), Some(service)) = (self.document(), self.imp().service.get()) else {
+            return;
+        };
+        let on = |property: &str, react: fn(&Self)| {
+            let page = self.downgrade();
+            let handler = document.connect_notify_local(Some(property), move |_, _| {
+                if let Some(page) = page.upgrade() {
+                    react(&page);
+                }
+            });
+            self.keep(document.upcast_ref(), handler);
+        };
+        on("title", Self::show_title);
+        on("phase", Self::show_phase);
+        on("is-waiting", Self::show_phase);
+        on("is-read-only", Self::show_access);
+        for property in ["save-state", "trouble", "people-here", "is-waiting"] {
+            on(property, Self::show_state);
+        }
+        let handlers = [
+            document.connect_changing(clone!(
+                #[weak(rename_to = page)]
+                self,
+                move |_| page.imp().text_view.hold_place()
+            )),
+            document.connect_changed(clone!(
+                #[weak(rename_to = page)]
+                self,
+                move |_| page.imp().text_view.restore_place()
+            )),
+        ];
+        for handler in handlers {
+            self.keep(document.upcast_ref(), handler);
+        }
+        let authors = document.authors();
+        let handler = authors.connect_items_changed(clone!(
+            #[weak(rename_to = page)]
+            self,
+            move |_, _, _, _| page.show_state()
+        ));
+        self.keep(authors.upcast_ref(), handler);
+        let handler = service.connect_is_offline_notify(clone!(
+            #[weak(rename_to = page)]
+            self,
+            move |_| page.show_state()
+        ));
+        self.keep(service.upcast_ref(), handler);
+    }
+
+    fn keep(&self, object: &glib::Object, handler: glib::SignalHandlerId) {
+        self.imp().handlers.borrow_mut().push((object.clone(), handler));
+    }
+
+    fn show_title(&self) {
+        let Some(document) = self.document() else { return };
+        let title = display_title(&document.title());
+        self.imp().window_title.set_title(&title);
+        self.set_title(&title);
+    }
+
+    fn show_access(&self) {
+        let Some(document) = self.document() else { return };
+        self.imp().text_view.set_editable(!document.is_read_only());
+        self.show_banner();
+    }
+
+    fn show_phase(&self) {
+        let Some(document) = self.document() else { return };
+        let imp = self.imp();
+        if let Some(source) = imp.spinner.take() {
+            source.remove();
+        }
+        match document.phase() {
+            DocumentPhase::Open => self.show_text(&document),
+            DocumentPhase::Failed => self.show_failure(&document),
+            DocumentPhase::Closed | DocumentPhase::Opening => {
+                imp.text_view.text_buffer().detach();
+                imp.stack.set_visible_child_name("nothing");
+                let page = self.downgrade();
+                let source = glib::timeout_add_local_once(SPINNER_DELAY, move || {
+                    if let Some(page) = page.upgrade() {
+                        page.imp().spinner.take();
+                        page.imp().stack.set_visible_child_name("opening");
+                    }
+                });
+                imp.spinner.replace(Some(source));
+            }
+        }
+    }
+
+    fn show_text(&self, document: &Document) {
+        let imp = self.imp();
+        if !imp.text_view.text_buffer().is_attached() {
+            imp.text_view.text_buffer().attach(document);
+        }
+        self.show_access();
+        let name = if document.is_waiting() { "waiting" } else { "text" };
+        imp.stack.set_visible_child_name(name);
+        if name == "text" && imp.wants_focus.replace(false) {
+            imp.text_view.grab_focus();
+        }
+    }
+
+    fn show_failure(&self, document: &Document) {
+        let imp = self.imp();
+        let (title, description, may_help) = match document.trouble() {
+            Trouble::Unreadable => (
+                gettext("Kept for Others"),
+                gettext("This device keeps a copy of the document without being able to read it"),
+                false,
+            ),
+            _ => (
+                gettext("The Text Cannot Be Read"),
+                gettext("It is left as it is on the disk"),
+                true,
+            ),
+        };
+        imp.failed.set_title(&title);
+        imp.failed.set_description(Some(&description));
+        imp.again_button.set_visible(may_help);
+        imp.stack.set_visible_child_name("failed");
+    }
+
+    /// Says how things stand. “Saved” appears late rather than early.
+    fn show_state(&self) {
+        let Some(document) = self.document() else { return };
+        let imp = self.imp();
+        if let Some(source) = imp.saved.take() {
+            source.remove();
+        }
+        let state = document.save_state();
+        if state == SaveState::Saved && imp.said_state.get() != SaveState::Saved {
+            let page = self.downgrade();
+            let source = glib::timeout_add_local_once(SAVED_DELAY, move || {
+                if let Some(page) = page.upgrade() {
+                    page.imp().saved.take();
+                    page.imp().said_state.set(SaveState::Saved);
+                    page.say_state();
+                }
+            });
+            imp.saved.replace(Some(source));
+        } else {
+            imp.said_state.set(state);
+        }
+        self.say_state();
+        self.show_banner();
+    }
+
+    fn say_state(&self) {
+        let (Some(document), Some(service)) = (self.document(), self.imp().service.get()) else {
+            return;
+        };
+        let imp = self.imp();
+        let state = Facts {
+            save_state: imp.said_state.get(),
+            trouble: document.trouble(),
+            is_waiting: document.is_waiting(),
+            people_here: document.people_here(),
+            people: document.authors().n_items().saturating_sub(1),
+            is_offline: service.is_offline(),
+        }
+        .state();
+        imp.window_title.set_subtitle(&state.label);
+        imp.window_title.set_tooltip_text(Some(&state.explanation));
+        if document.save_state() == SaveState::Failing {
+            imp.window_title.add_css_class("state-trouble");
+        } else {
+            imp.window_title.remove_css_class("state-trouble");
+        }
+    }
+
+    /// Lasting states that concern what one is doing.
+    fn show_banner(&self) {
+        let Some(document) = self.document() else { return };
+        let text = match document.trouble() {
+            Trouble::DiskFull => Some(gettext("The disk is full, so nothing can be saved")),
+            Trouble::NotSaved => Some(gettext("Changes cannot be saved")),
+            Trouble::NotShown => Some(gettext("What others write cannot be shown")),
+            _ if document.is_read_only() && document.phase() == DocumentPhase::Open => {
+                Some(gettext("This document can only be read here"))
+            }
+            _ => None,
+        };
+        let banner = &self.imp().banner;
+        if let Some(text) = &text {
+            banner.set_title(text);
+        }
+        banner.set_revealed(text.is_some());
+    }
+}
+
+fn document_menu(document: &Document) -> gio::Menu {
+    let menu = gio::Menu::new();
+    let delete = gio::MenuItem::new(Some(&gettext("_Delete Document…")), None);
+    delete.set_action_and_target_value(
+        Some("win.delete-document"),
+        Some(&document.id().to_variant()),
+    );
+    menu.append_item(&delete);
+    menu
+}

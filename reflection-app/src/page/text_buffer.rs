@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The text on the screen, kept equal to the text of the document.
+//!
+//! Invariants: what is typed goes to the document before it is in the buffer, and stays out of
+//! the buffer if the document refuses it; what others wrote goes into the buffer by insertions
+//! and deletions while the handlers for typing are blocked, so that it does not come back as an
+//! edit; their edits never move the caret to other text; positions are Unicode scalar values.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+
+use glib::clone;
+use gtk::prelude::*;
+use gtk::subclass::prelude::*;
+use gtk::glib;
+use reflection_doc::objects::{Document, EditRefused};
+use sourceview5::prelude::*;
+use sourceview5::subclass::prelude::*;
+
+/// What is shown in place of a zero, the one character that GTK's texts cannot hold.
+const REPLACEMENT: &str = "\u{FFFD}";
+
+mod imp {
+    use super::*;
+
+    #[derive(Debug, Default)]
+    pub struct TextBuffer {
+        pub(super) document: RefCell<Option<Document>>,
+        /// Handlers of this buffer's own signals: what is typed.
+        pub(super) typing: RefCell<Vec<glib::SignalHandlerId>>,
+        /// Handlers of the document's signals: what others wrote.
+        pub(super) arriving: RefCell<Vec<glib::SignalHandlerId>>,
+        /// How many edits were refused; a mistyped key must not be silent.
+        pub(super) refused: Cell<u32>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for TextBuffer {
+        const NAME: &'static str = "ReflectionTextBuffer";
+        type Type = super::TextBuffer;
+        type ParentType = sourceview5::Buffer;
+    }
+
+    impl ObjectImpl for TextBuffer {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let buffer = self.obj();
+            // Undo comes from the document, which knows what is one's own.
+            buffer.set_enable_undo(false);
+            buffer.set_highlight_matching_brackets(false);
+            buffer.set_highlight_syntax(true);
+            let languages = sourceview5::LanguageManager::default();
+            buffer.set_language(languages.language("markdown").as_ref());
+        }
+
+        fn dispose(&self) {
+            self.obj().detach();
+        }
+    }
+
+    impl TextBufferImpl for TextBuffer {}
+    impl BufferImpl for TextBuffer {}
+}
+
+glib::wrapper! {
+    /// The text on the screen.
+    pub struct TextBuffer(ObjectSubclass<imp::TextBuffer>)
+        @extends sourceview5::Buffer, gtk::TextBuffer;
+}
+
+impl Default for TextBuffer {
+    fn default() -> Self {
+        glib::Object::new()
+    }
+}
+
+impl TextBuffer {
+    /// Shows the text of an open document from now on, and hands it what is typed.
+    pub fn attach(&self, document: &Document) {
+        self.detach();
+        let imp = self.imp();
+        imp.document.replace(Some(document.clone()));
+        let arriving = vec![
+            document.connect_text_inserted(clone!(
+                #[weak(rename_to = buffer)]
+                self,
+                move |_, at, text| buffer.insert_arrived(at, text)
+            )),
+            document.connect_text_deleted(clone!(
+                #[weak(rename_to = buffer)]
+                self,
+                move |_, at, count| buffer.delete_arrived(at, count)
+            )),
+        ];
+        imp.arriving.replace(arriving);
+        self.set_text(&shown(&document.text()));
+        self.place_cursor(&self.start_iter());
+        let document = document.clone();
+        self.hand_over_typing(
+            clone!(
+                #[strong]
+                document,
+                move |at, text| document.insert_text(at, text)
+            ),
+            move |at, count| document.delete_range(at, count),
+        );
+    }
+
+    /// Shows no document's text any longer. The text stays as it is and belongs to nobody.
+    pub fn detach(&self) {
+        let imp = self.imp();
+        for handler in imp.typing.take() {
+            self.disconnect(handler);
+        }
+        if let Some(document) = imp.document.take() {
+            for handler in imp.arriving.take() {
+                document.disconnect(handler);
+            }
+        }
+    }
+
+    /// Whether it shows a document's text.
+    pub fn is_attached(&self) -> bool {
+        self.imp().document.borrow().is_some()
+    }
+
+    /// The whole text, with the characters that stand for something else.
+    pub fn shown_text(&self) -> String {
+        self.slice(&self.start_iter(), &self.end_iter(), true).into()
+    }
+
+    /// Calls `insert` and `delete` with what is typed, before it is in the buffer.
+    fn hand_over_typing(
+        &self,
+        insert: impl Fn(u32, &str) -> Result<(), EditRefused> + 'static,
+        delete: impl Fn(u32, u32) -> Result<(), EditRefused> + 'static,
+    ) {
+        let inserted = self.connect_insert_text(move |buffer, at, text| {
+            // GTK announces insertions of nothing, which are no edits.
+            if !text.is_empty() && insert(offset(at), text).is_err() {
+                buffer.refuse("insert-text");
+            }
+        });
+        let deleted = self.connect_delete_range(move |buffer, from, to| {
+            let (from, to) = (offset(from), offset(to));
+            let (from, to) = (from.min(to), from.max(to));
+            if from < to && delete(from, to - from).is_err() {
+                buffer.refuse("delete-range");
+            }
+        });
+        self.imp().typing.replace(vec![inserted, deleted]);
+    }
+
+    /// Keeps an edit that the document does not take out of the buffer.
+    fn refuse(&self, signal: &str) {
+        self.imp().refused.set(self.imp().refused.get().saturating_add(1));
+        self.stop_signal_emission_by_name(signal);
+    }
+
+    /// Inserts what somebody else wrote.
+    pub fn insert_arrived(&self, at: u32, text: &str) {
+        let length = scalar_count(text);
+        self.change_from_outside(
+            |buffer| {
+                let mut place = buffer.iter_at_offset(signed(at));
+                buffer.insert(&mut place, &shown(text));
+            },
+            |selection| selection.after_insertion(at, length),
+        );
+    }
+
+    /// Deletes what somebody else deleted.
+    pub fn delete_arrived(&self, at: u32, count: u32) {
+        self.change_from_outside(
+            |buffer| {
+                let mut from = buffer.iter_at_offset(signed(at));
+                let mut to = buffer.iter_at_offset(signed(at.saturating_add(count)));
+                buffer.delete(&mut from, &mut to);
+            },
+            |selection| selection.after_deletion(at, count),
+        );
+    }
+
+    fn change_from_outside(
+        &self,
+        change: impl FnOnce(&Self),
+        moved: impl FnOnce(Selection) -> Selection,
+    ) {
+        let wanted = moved(self.selection());
+        let typing = self.imp().typing.borrow();
+        for handler in typing.iter() {
+            self.block_signal(handler);
+        }
+        change(self);
+        for handler in typing.iter() {
+            self.unblock_signal(handler);
+        }
+        drop(typing);
+        if self.selection() != wanted {
+            let caret = self.iter_at_offset(signed(wanted.caret));
+            let bound = self.iter_at_offset(signed(wanted.bound));
+            self.select_range(&caret, &bound);
+        }
+    }
+
+    fn selection(&self) -> Selection {
+        Selection {
+            caret: offset(&self.iter_at_mark(&self.get_insert())),
+            bound: offset(&self.iter_at_mark(&self.selection_bound())),
+        }
+    }
+}
+
+/// The caret and the other end of the selection; equal where nothing is selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Selection {
+    caret: u32,
+    bound: u32,
+}
+
+impl Selection {
+    /// A caret stays before what is written right at it: of two people who write at the same
+    /// place, each keeps their own words together. A selection does not grow at either end.
+    fn after_insertion(self, at: u32, length: u32) -> Self {
+        let start = self.caret.min(self.bound);
+        let is_range = self.caret != self.bound;
+        let moved = |place: u32| {
+            let moves = place > at || (place == at && is_range && place == start);
+            if moves { place.saturating_add(length) } else { place }
+        };
+        Self { caret: moved(self.caret), bound: moved(self.bound) }
+    }
+
+    fn after_deletion(self, at: u32, count: u32) -> Self {
+        let end = at.saturating_add(count);
+        let moved = |place: u32| if place >= end { place - count } else { place.min(at) };
+        Self { caret: moved(self.caret), bound: moved(self.bound) }
+    }
+}
+
+/// A text as GTK can hold it, of the same length.
+fn shown(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', REPLACEMENT).into() } else { text.into() }
+}
+
+fn offset(place: &gtk::TextIter) -> u32 {
+    u32::try_from(place.offset()).unwrap_or(0)
+}
+
+/// GTK counts in signed numbers; no text comes near their end.
+fn signed(offset: u32) -> i32 {
+    i32::try_from(offset).unwrap_or(i32::MAX)
+}
+
+fn scalar_count(text: &str) -> u32 {
+    u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::rc::Rc;
+
+    /// A buffer that writes down what is typed.
+    fn listening_buffer(text: &str) -> (TextBuffer, Rc<RefCell<Vec<String>>>) {
+        sourceview5::init();
+        let buffer = TextBuffer::default();
+        buffer.set_text(text);
+        let heard = Rc::new(RefCell::new(Vec::new()));
+        buffer.hand_over_typing(
+            clone!(
+                #[strong]
+                heard,
+                move |at, text| {
+                    heard.borrow_mut().push(format!("+{at} {text}"));
+                    Ok(())
+                }
+            ),
+            clone!(
+                #[strong]
+                heard,
+                move |at, count| {
+                    heard.borrow_mut().push(format!("-{at} {count}"));
+                    Ok(())
+                }
+            ),
+        );
+        (buffer, heard)
+    }
+
+    fn select(buffer: &TextBuffer, caret: i32, bound: i32) {
+        buffer.select_range(&buffer.iter_at_offset(caret), &buffer.iter_at_offset(bound));
+    }
+
+    #[gtk::test]
+    fn what_is_typed_is_handed_over_in_scalar_values() {
+        let (buffer, heard) = listening_buffer("👋🏽 தமிழ் שלום");
+        buffer.insert_interactive_at_cursor("", true);
+        let end = buffer.char_count();
+        assert_eq!(end, 13);
+        select(&buffer, end, end);
+        buffer.insert_at_cursor("é🎉");
+        assert_eq!(heard.take(), ["+13 é🎉"]);
+        select(&buffer, 3, 8);
+        buffer.delete_selection(true, true);
+        assert_eq!(heard.take(), ["-3 5"]);
+        assert_eq!(buffer.shown_text(), "👋🏽  שלוםé🎉");
+    }
+
+    #[gtk::test]
+    fn what_arrives_causes_no_echo() {
+        let (buffer, heard) = listening_buffer("éé");
+        buffer.insert_arrived(1, "🎉 שלום");
+        buffer.delete_arrived(0, 2);
+        buffer.insert_arrived(0, "தமிழ்");
+        assert_eq!(buffer.shown_text(), "தமிழ் שלוםé");
+        assert!(heard.borrow().is_empty());
+        buffer.insert(&mut buffer.start_iter(), "x");
+        assert_eq!(heard.take(), ["+0 x"], "typing is heard again");
+    }
+
+    #[gtk::test]
+    fn caret_and_selection_stay_at_their_text() {
+        let check = |text: &str, (caret, bound): (i32, i32), act: &dyn Fn(&TextBuffer), expected| {
+            let (buffer, _) = listening_buffer(text);
+            select(&buffer, caret, bound);
+            act(&buffer);
+            let selection = buffer.selection();
+            assert_eq!((selection.caret, selection.bound), expected, "{}", buffer.shown_text());
+        };
+        let insert = |at, text: &'static str| move |buffer: &TextBuffer| buffer.insert_arrived(at, text);
+        let delete = |at, count| move |buffer: &TextBuffer| buffer.delete_arrived(at, count);
+        check("שלום", (2, 2), &insert(0, "👋🏽🎉"), (5, 5));
+        check("שלום", (2, 2), &insert(3, "🎉"), (2, 2));
+        check("שלום", (2, 2), &insert(2, "🎉"), (2, 2));
+        check("", (0, 0), &insert(0, "தமிழ்"), (0, 0));
+        check("தமிழ்abc", (6, 8), &insert(6, "🎉"), (7, 9));
+        check("தமிழ்abc", (8, 6), &insert(6, "🎉"), (9, 7));
+        check("தமிழ்abc", (6, 8), &insert(8, "🎉"), (6, 8));
+        check("தமிழ்abc", (8, 6), &insert(7, "🎉"), (9, 6));
+        check("🎉🎉abc", (4, 2), &delete(0, 2), (2, 0));
+        check("🎉🎉abc", (4, 2), &delete(1, 2), (2, 1));
+        check("🎉🎉abc", (2, 2), &delete(1, 3), (1, 1));
+        check("🎉🎉abc", (2, 2), &delete(2, 3), (2, 2));
+    }
+
+    #[gtk::test]
+    fn a_refused_edit_stays_out_of_the_buffer() {
+        sourceview5::init();
+        let buffer = TextBuffer::default();
+        buffer.set_text("as it is");
+        buffer.hand_over_typing(
+            |_, _| Err(EditRefused::ReadOnly),
+            |_, _| Err(EditRefused::ReadOnly),
+        );
+        buffer.insert(&mut buffer.start_iter(), "not ");
+        buffer.delete(&mut buffer.start_iter(), &mut buffer.end_iter());
+        assert_eq!(buffer.shown_text(), "as it is");
+        assert_eq!(buffer.imp().refused.get(), 2);
+    }
+
+    #[gtk::test]
+    fn a_zero_takes_one_place() {
+        let (buffer, _) = listening_buffer("ab");
+        buffer.insert_arrived(1, "\0");
+        assert_eq!(buffer.shown_text(), "a\u{FFFD}b");
+        buffer.delete_arrived(1, 1);
+        assert_eq!(buffer.shown_text(), "ab");
+    }
+}

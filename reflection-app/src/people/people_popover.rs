@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The list of people.
+
+use gtk::prelude::*;
+use gtk::subclass::prelude::*;
+use gtk::{CompositeTemplate, TemplateChild, glib};
+use reflection_doc::objects::{Author, Authors};
+
+use super::person_row::person_row;
+
+mod imp {
+    use super::*;
+
+    #[derive(Debug, Default, CompositeTemplate)]
+    #[template(file = "src/people/people_popover.blp")]
+    pub struct PeoplePopover {
+        #[template_child]
+        pub(super) list_box: TemplateChild<gtk::ListBox>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for PeoplePopover {
+        const NAME: &'static str = "ReflectionPeoplePopover";
+        type Type = super::PeoplePopover;
+        type ParentType = gtk::Popover;
+
+        fn class_init(klass: &mut Self::Class) {
+            klass.bind_template();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for PeoplePopover {}
+    impl WidgetImpl for PeoplePopover {}
+    impl PopoverImpl for PeoplePopover {}
+}
+
+glib::wrapper! {
+    /// The list of people.
+    pub struct PeoplePopover(ObjectSubclass<imp::PeoplePopover>)
+        @extends gtk::Popover, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::Native,
+            gtk::ShortcutManager;
+}
+
+impl PeoplePopover {
+    /// Shows these people from now on.
+    pub fn show(&self, authors: &Authors) {
+        self.imp().list_box.bind_model(Some(authors), |item| {
+            match item.downcast_ref::<Author>() {
+                Some(author) => person_row(author).upcast(),
+                None => gtk::ListBoxRow::new().upcast(),
+            }
+        });
+    }
+}

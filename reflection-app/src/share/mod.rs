@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Handing on a document by its code, and taking part in one.
+
+mod code_text;
+mod join_dialog;
+mod share_popover;
+
+pub use join_dialog::JoinDialog;
+pub use share_popover::SharePopover;

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The code of a document, to be copied and given to somebody.
+
+use std::cell::RefCell;
+
+use gettextrs::gettext;
+use glib::clone;
+use gtk::prelude::*;
+use gtk::subclass::prelude::*;
+use gtk::{CompositeTemplate, TemplateChild, glib};
+use reflection_doc::objects::Document;
+use reflection_node::access::{Access, Code};
+
+use super::code_text::grouped;
+use crate::window::Window;
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, CompositeTemplate)]
+    #[template(file = "src/share/share_popover.blp")]
+    pub struct SharePopover {
+        #[template_child]
+        pub(super) explanation: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub(super) code_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub(super) copy_button: TemplateChild<gtk::Button>,
+        pub(super) document: RefCell<Option<Document>>,
+        /// In memory only while the popover is open.
+        pub(super) code: RefCell<Option<Code>>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for SharePopover {
+        const NAME: &'static str = "ReflectionSharePopover";
+        type Type = super::SharePopover;
+        type ParentType = gtk::Popover;
+
+        fn class_init(klass: &mut Self::Class) {
+            klass.bind_template();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for SharePopover {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let popover = self.obj();
+            self.copy_button.connect_clicked(clone!(
+                #[weak]
+                popover,
+                move |_| popover.copy()
+            ));
+            popover.set_default_widget(Some(&*self.copy_button));
+        }
+    }
+
+    impl WidgetImpl for SharePopover {
+        fn map(&self) {
+            self.obj().ask_for_code();
+            self.parent_map();
+        }
+
+        fn unmap(&self) {
+            self.parent_unmap();
+            self.code.take();
+            self.code_label.set_label("");
+        }
+    }
+
+    impl PopoverImpl for SharePopover {}
+}
+
+glib::wrapper! {
+    /// The code of a document, to be copied.
+    pub struct SharePopover(ObjectSubclass<imp::SharePopover>)
+        @extends gtk::Popover, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::Native,
+            gtk::ShortcutManager;
+}
+
+impl SharePopover {
+    /// Shares this document from now on.
+    pub fn set_document(&self, document: &Document) {
+        self.imp().document.replace(Some(document.clone()));
+    }
+
+    fn ask_for_code(&self) {
+        let imp = self.imp();
+        imp.copy_button.set_sensitive(false);
+        let Some(document) = imp.document.borrow().clone() else { return };
+        let access = document.access();
+        imp.explanation.set_label(&explanation(access));
+        let popover = self.downgrade();
+        glib::spawn_future_local(async move {
+            let code = document.code(access).await;
+            let Some(popover) = popover.upgrade() else { return };
+            if popover.is_mapped() {
+                popover.show_code(code);
+            }
+        });
+    }
+
+    fn show_code(&self, code: Option<Code>) {
+        let imp = self.imp();
+        match &code {
+            Some(code) => imp.code_label.set_label(&grouped(&code.to_string())),
+            None => imp.explanation.set_label(&gettext("The code could not be made. Try again.")),
+        }
+        imp.code_label.set_visible(code.is_some());
+        imp.copy_button.set_sensitive(code.is_some());
+        imp.code.replace(code);
+        imp.copy_button.grab_focus();
+    }
+
+    fn copy(&self) {
+        let Some(code) = self.imp().code.take() else { return };
+        self.clipboard().set_text(&code.to_string());
+        let window = self.root().and_downcast::<Window>();
+        self.popdown();
+        if let Some(window) = window {
+            window.show_toast(&gettext("Code Copied"));
+        }
+    }
+}
+
+fn explanation(access: Access) -> String {
+    match access {
+        Access::Write => gettext("Whoever has this code can read and change the document."),
+        Access::Read => gettext("Whoever has this code can read the document."),
+        Access::Replica => {
+            gettext("Whoever has this code can keep a copy of the document without reading it.")
+        }
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What went wrong with starting, in words for the person before the screen.
+
+use std::path::Path;
+
+use gettextrs::gettext;
+use reflection_node::identity::KeyFileError;
+use reflection_node::store::FolderError;
+
+use super::StartError;
+use super::keyring::KeyringError;
+
+/// A page that says what happened and what can be done.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// A few words.
+    pub title: String,
+    /// Some sentences.
+    pub description: String,
+    /// The icon that goes with it.
+    pub icon_name: &'static str,
+    /// Whether keeping the key in a file would help.
+    pub offers_key_file: bool,
+}
+
+const TROUBLE_ICON: &str = "reflection-trouble-symbolic";
+const KEY_ICON: &str = "reflection-key-symbolic";
+
+impl Explanation {
+    fn trouble(title: String, description: String) -> Self {
+        Self { title, description, icon_name: TROUBLE_ICON, offers_key_file: false }
+    }
+
+    /// Explains an error.
+    pub fn of(error: &StartError) -> Self {
+        match error {
+            StartError::Folder(error) => of_folder(error),
+            StartError::KeyFile(error) => of_key_file(error),
+            StartError::Keyring(error) => of_keyring(error),
+            StartError::Open(error) => Self::trouble(
+                gettext("The Documents Cannot Be Opened"),
+                // What a database says is no sentence for people, but it helps whoever they ask.
+                format!(
+                    "{}\n\n{}",
+                    gettext("They are left as they are. Trying again may help, and so may free space on the disk."),
+                    error
+                ),
+            ),
+            StartError::BrokeOff => Self::trouble(
+                gettext("Reflection Could Not Start"),
+                gettext("Something broke off while starting. Trying again may help."),
+            ),
+        }
+    }
+}
+
+fn with_path(sentence: &str, path: &Path) -> String {
+    sentence.replace("{folder}", &path.display().to_string())
+}
+
+fn of_folder(error: &FolderError) -> Explanation {
+    match error {
+        FolderError::Unusable { path, source } => Explanation::trouble(
+            gettext("The Folder Cannot Be Used"),
+            with_path(
+                &gettext("Documents are kept in {folder}, which cannot be written to: {reason}")
+                    .replace("{reason}", &source.to_string()),
+                path,
+            ),
+        ),
+        FolderError::InUse { path } => Explanation::trouble(
+            gettext("Already Running"),
+            with_path(
+                &gettext("Another program is using the documents in {folder}. Close it, then try again."),
+                path,
+            ),
+        ),
+        FolderError::Newer { path } => Explanation::trouble(
+            gettext("A Newer Version Is Needed"),
+            with_path(
+                &gettext("The documents in {folder} were written by a newer version of Reflection. They are left as they are."),
+                path,
+            ),
+        ),
+        FolderError::Damaged { path } => Explanation::trouble(
+            gettext("The Folder Is Damaged"),
+            with_path(
+                &gettext("It cannot be told which version of Reflection wrote {folder}. It is left as it is."),
+                path,
+            ),
+        ),
+    }
+}
+
+fn of_key_file(error: &KeyFileError) -> Explanation {
+    let (path, reason) = match error {
+        KeyFileError::Read { path, source } | KeyFileError::Write { path, source } => {
+            (path, source.to_string())
+        }
+        KeyFileError::Malformed { path } => (path, gettext("it does not hold a key")),
+    };
+    Explanation {
+        title: gettext("The Key Cannot Be Used"),
+        description: gettext("The key of this device is in {file}. The problem: {reason}")
+            .replace("{file}", &path.display().to_string())
+            .replace("{reason}", &reason),
+        icon_name: KEY_ICON,
+        offers_key_file: false,
+    }
+}
+
+fn of_keyring(error: &KeyringError) -> Explanation {
+    let happened = match error {
+        KeyringError::NoAnswer => gettext("The keyring of this desktop does not answer."),
+        KeyringError::Locked => gettext("The keyring of this desktop is locked."),
+        KeyringError::Failed(_) => gettext("The keyring of this desktop reported an error."),
+        KeyringError::Malformed => {
+            gettext("What the keyring of this desktop keeps for Reflection is not a key.")
+        }
+    };
+    let possible = gettext(
+        "Reflection signs what is written here with a key and keeps it in the keyring. It can also keep it in a file that only this user account may read.",
+    );
+    Explanation {
+        title: gettext("No Place for the Key"),
+        description: format!("{happened} {possible}"),
+        icon_name: KEY_ICON,
+        offers_key_file: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyring_that_is_silent_leaves_the_choice_of_a_file() {
+        let explanation = Explanation::of(&KeyringError::NoAnswer.into());
+        assert!(explanation.offers_key_file);
+        let folder = FolderError::InUse { path: "/some/where".into() };
+        let explanation = Explanation::of(&folder.into());
+        assert!(!explanation.offers_key_file);
+        assert!(explanation.description.contains("/some/where"), "{}", explanation.description);
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What can be done from anywhere in the window.
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use gettextrs::gettext;
+use gtk::glib;
+use gtk::subclass::prelude::*;
+use reflection_doc::objects::Document;
+
+use super::{Window, imp};
+use crate::library::confirm_deletion;
+use crate::share::JoinDialog;
+
+/// Actions that need an open library.
+const SERVICE_ACTIONS: [&str; 4] =
+    ["win.new-document", "win.join-document", "win.open-document", "win.delete-document"];
+
+impl Window {
+    pub(super) fn install_actions(klass: &mut <imp::Window as ObjectSubclass>::Class) {
+        klass.install_action_async("win.new-document", None, |window: Self, _, _| async move {
+            window.new_document().await;
+        });
+        klass.install_action("win.join-document", None, |window: &Self, _, _| {
+            window.show_join_dialog();
+        });
+        let id = glib::VariantTy::STRING;
+        klass.install_action("win.open-document", Some(id), |window: &Self, _, id| {
+            if let Some(document) = window.document_by_id(id) {
+                window.open_document(&document);
+            }
+        });
+        klass.install_action_async(
+            "win.delete-document",
+            Some(id),
+            |window: Self, _, id| async move {
+                if let Some(document) = window.document_by_id(id.as_ref()) {
+                    window.delete_document(&document).await;
+                }
+            },
+        );
+    }
+
+    pub(super) fn set_service_actions_enabled(&self, enabled: bool) {
+        for action in SERVICE_ACTIONS {
+            self.action_set_enabled(action, enabled);
+        }
+    }
+
+    fn document_by_id(&self, id: Option<&glib::Variant>) -> Option<Document> {
+        let topic = id?.str()?.parse().ok()?;
+        self.service()?.documents().get(&topic)
+    }
+
+    async fn new_document(&self) {
+        let Some(service) = self.service() else { return };
+        match service.create_document().await {
+            Ok(document) => self.open_document(&document),
+            Err(_) => self.show_toast(&gettext("The document could not be made")),
+        }
+    }
+
+    fn show_join_dialog(&self) {
+        let Some(service) = self.service() else { return };
+        let dialog = JoinDialog::new(&service);
+        let window = self.downgrade();
+        dialog.connect_joined(move |_, document| {
+            if let Some(window) = window.upgrade() {
+                window.open_document(&document);
+            }
+        });
+        dialog.present(Some(self));
+    }
+
+    async fn delete_document(&self, document: &Document) {
+        let Some(service) = self.service() else { return };
+        if !confirm_deletion(self, document).await {
+            return;
+        }
+        match service.delete_document(document).await {
+            Ok(()) => self.show_toast(&gettext("Document deleted")),
+            Err(_) => self.show_toast(&gettext("The document could not be deleted")),
+        }
+    }
+}

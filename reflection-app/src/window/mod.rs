@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The window: library and page side by side where there is room, one before the other where
+//! there is not.
+
+mod actions;
+mod closing;
+
+use std::cell::{Cell, RefCell};
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use gettextrs::gettext;
+use glib::clone;
+use gtk::{CompositeTemplate, TemplateChild, gio, glib};
+use reflection_doc::objects::{Document, Service};
+
+use crate::application::Application;
+use crate::library::{LibraryPage, WelcomePage};
+use crate::page::DocumentPage;
+use crate::startup::StartupPage;
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, CompositeTemplate, glib::Properties)]
+    #[properties(wrapper_type = super::Window)]
+    #[template(file = "src/window/window.blp")]
+    pub struct Window {
+        #[template_child]
+        pub(super) toasts: TemplateChild<adw::ToastOverlay>,
+        #[template_child]
+        pub(super) stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub(super) startup_page: TemplateChild<StartupPage>,
+        #[template_child]
+        pub(super) welcome_page: TemplateChild<WelcomePage>,
+        #[template_child]
+        pub(super) split_view: TemplateChild<adw::NavigationSplitView>,
+        #[template_child]
+        pub(super) library_page: TemplateChild<LibraryPage>,
+        #[template_child]
+        pub(super) no_document: TemplateChild<adw::NavigationPage>,
+        /// What is shown on the page side.
+        pub(super) page: RefCell<Option<DocumentPage>>,
+        pub(super) page_bindings: RefCell<Vec<glib::Binding>>,
+        pub(super) closing: Cell<super::closing::Closing>,
+        /// The open library; none while starting.
+        #[property(get)]
+        service: RefCell<Option<Service>>,
+    }
+
+    impl Window {
+        pub(super) fn set_service(&self, service: Option<Service>) {
+            if *self.service.borrow() != service {
+                self.service.replace(service);
+                self.obj().notify_service();
+            }
+        }
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Window {
+        const NAME: &'static str = "ReflectionWindow";
+        type Type = super::Window;
+        type ParentType = adw::ApplicationWindow;
+
+        fn class_init(klass: &mut Self::Class) {
+            StartupPage::ensure_type();
+            WelcomePage::ensure_type();
+            LibraryPage::ensure_type();
+            klass.bind_template();
+            super::Window::install_actions(klass);
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    #[glib::derived_properties]
+    impl ObjectImpl for Window {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let window = self.obj();
+            window.set_service_actions_enabled(false);
+            self.startup_page.connect_opened(clone!(
+                #[weak]
+                window,
+                move |_, service| window.show_library(service)
+            ));
+            self.split_view.connect_show_content_notify(clone!(
+                #[weak]
+                window,
+                move |_| window.content_was_shown_or_hidden()
+            ));
+            self.split_view.connect_collapsed_notify(clone!(
+                #[weak]
+                window,
+                move |_| window.show_selection()
+            ));
+        }
+    }
+
+    impl WidgetImpl for Window {}
+
+    impl WindowImpl for Window {
+        fn close_request(&self) -> glib::Propagation {
+            if self.obj().may_close() {
+                return self.parent_close_request();
+            }
+            glib::Propagation::Stop
+        }
+    }
+
+    impl ApplicationWindowImpl for Window {}
+    impl AdwApplicationWindowImpl for Window {}
+}
+
+glib::wrapper! {
+    /// The window of the application.
+    pub struct Window(ObjectSubclass<imp::Window>)
+        @extends adw::ApplicationWindow, gtk::ApplicationWindow, gtk::Window, gtk::Widget,
+        @implements gio::ActionGroup, gio::ActionMap, gtk::Accessible, gtk::Buildable,
+            gtk::ConstraintTarget, gtk::Native, gtk::Root, gtk::ShortcutManager;
+}
+
+impl Window {
+    /// A window that begins to open the library.
+    pub fn new(application: &Application) -> Self {
+        let window: Self = glib::Object::builder().property("application", application).build();
+        window.imp().startup_page.start(application.config());
+        window
+    }
+
+    /// Says something about what was just done, for a moment.
+    pub fn show_toast(&self, text: &str) {
+        self.imp().toasts.add_toast(adw::Toast::new(text));
+    }
+
+    fn show_library(&self, service: Service) {
+        let imp = self.imp();
+        let documents = service.documents();
+        imp.library_page.show(&documents);
+        documents.connect_items_changed(clone!(
+            #[weak(rename_to = window)]
+            self,
+            move |documents, _, _, _| window.show_library_or_welcome(documents.n_items())
+        ));
+        let count = documents.n_items();
+        imp.set_service(Some(service));
+        self.set_service_actions_enabled(true);
+        self.show_library_or_welcome(count);
+    }
+
+    fn show_library_or_welcome(&self, documents: u32) {
+        if self.imp().closing.get() == closing::Closing::No {
+            let name = if documents == 0 { "welcome" } else { "library" };
+            self.imp().stack.set_visible_child_name(name);
+        }
+    }
+
+    /// Shows a document, and gives the keyboard to its text.
+    pub fn open_document(&self, document: &Document) {
+        let imp = self.imp();
+        let Some(service) = self.service() else { return };
+        let current = imp.page.borrow().as_ref().and_then(DocumentPage::document);
+        if current.as_ref() != Some(document) {
+            self.leave_page();
+            let page = DocumentPage::new(&service, document);
+            let title =
+                page.bind_property("title", self, "title").sync_create().build();
+            imp.page_bindings.borrow_mut().push(title);
+            document.connect_deleted(clone!(
+                #[weak(rename_to = window)]
+                self,
+                move |document| window.document_was_deleted(document)
+            ));
+            imp.split_view.set_content(Some(&page));
+            imp.page.replace(Some(page));
+        }
+        imp.split_view.set_show_content(true);
+        self.show_selection();
+        if let Some(page) = &*imp.page.borrow() {
+            page.focus_text();
+        }
+    }
+
+    /// Takes the document off the page side.
+    fn leave_page(&self) {
+        let imp = self.imp();
+        for binding in imp.page_bindings.take() {
+            binding.unbind();
+        }
+        if let Some(page) = imp.page.take() {
+            page.leave();
+        }
+        self.set_title(Some(&gettext("Reflection")));
+    }
+
+    fn document_was_deleted(&self, document: &Document) {
+        let imp = self.imp();
+        let current = imp.page.borrow().as_ref().and_then(DocumentPage::document);
+        if current.as_ref() == Some(document) {
+            self.leave_page();
+            imp.split_view.set_show_content(false);
+            imp.split_view.set_content(Some(&*imp.no_document));
+            self.show_selection();
+        }
+    }
+
+    /// In a narrow window going back to the library means that nobody looks at the text.
+    fn content_was_shown_or_hidden(&self) {
+        let imp = self.imp();
+        if imp.split_view.is_collapsed() && !imp.split_view.shows_content() {
+            self.leave_page();
+            imp.split_view.set_content(Some(&*imp.no_document));
+        }
+        self.show_selection();
+    }
+
+    /// The library marks the open document where both are side by side.
+    fn show_selection(&self) {
+        let imp = self.imp();
+        let document = if imp.split_view.is_collapsed() {
+            None
+        } else {
+            imp.page.borrow().as_ref().and_then(DocumentPage::document)
+        };
+        imp.library_page.select(document.as_ref());
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One document: what the library shows of it, and its text while somebody looks at it.
+//!
+//! Invariants: the text is in memory from the first [`Document::open`] to the last
+//! [`Document::close`], and longer only while something of it is not on the disk; the save state
+//! says [`SaveState::Saved`] only after the disk has confirmed everything that was typed; what
+//! signals announce comes from others, never from the edits made here.
+
+mod commits;
+mod properties;
+mod session;
+mod states;
+
+use gio::prelude::*;
+use gio::subclass::prelude::*;
+use reflection_node::access::{Access, Code, TopicId};
+use reflection_node::identity::AuthorId;
+
+use crate::library::{DocumentSummary, Library};
+pub use states::{DocumentPhase, EditRefused, SaveState, Trouble};
+
+glib::wrapper! {
+    /// One document.
+    ///
+    /// Signals, all of them about what came from others, in the order in which it is to be
+    /// applied: `changing` before a group of changes, then `text-inserted (at, text)` and
+    /// `text-deleted (at, count)` in Unicode scalar values, then `changed`. And `deleted`, once
+    /// the document is gone from this device.
+    pub struct Document(ObjectSubclass<properties::Document>);
+}
+
+impl Document {
+    pub(super) fn new(library: &Library, summary: &DocumentSummary) -> Self {
+        let object: Self =
+            glib::Object::builder().property("id", summary.topic.to_string()).build();
+        let imp = object.imp();
+        // Set once, right after construction; the cells cannot be taken yet.
+        let _ = imp.library.set(library.clone());
+        let _ = imp.topic.set(summary.topic);
+        imp.refresh_status();
+        object.show_summary(summary);
+        object
+    }
+
+    /// The id by which stores and peers know it.
+    pub fn topic(&self) -> Option<TopicId> {
+        self.imp().topic.get().copied()
+    }
+
+    /// Begins to show the document: its text is loaded, unless it is already.
+    /// Each call needs one of [`Document::close`].
+    pub fn open(&self) {
+        let imp = self.imp();
+        imp.viewers.set(imp.viewers.get() + 1);
+        imp.load();
+    }
+
+    /// Tries once more to load a text that could not be loaded.
+    pub fn reopen(&self) {
+        if self.imp().viewers.get() > 0 && self.phase() == DocumentPhase::Failed {
+            self.imp().load();
+        }
+    }
+
+    /// Ends one showing. After the last one the text is let go as soon as everything is saved.
+    pub fn close(&self) {
+        let imp = self.imp();
+        imp.viewers.set(imp.viewers.get().saturating_sub(1));
+        if imp.viewers.get() == 0 {
+            imp.release_soon();
+        }
+    }
+
+    /// The text as it stands; empty while it is not open.
+    pub fn text(&self) -> String {
+        self.imp().session().map(|session| session.engine.borrow().text()).unwrap_or_default()
+    }
+
+    /// Takes over an insertion that was made here, at a position in Unicode scalar values.
+    /// It is on the disk when [`Document::save_state`] says so.
+    pub fn insert_text(&self, at: u32, text: &str) -> Result<(), EditRefused> {
+        self.imp().edit(at, 0, text)
+    }
+
+    /// Takes over a deletion that was made here, of `count` Unicode scalar values.
+    pub fn delete_range(&self, at: u32, count: u32) -> Result<(), EditRefused> {
+        self.imp().edit(at, count, "")
+    }
+
+    /// Saves what is not saved yet, without waiting for a pause. Whether everything is on the
+    /// disk; `false` as soon as one attempt has failed, though attempts go on.
+    pub async fn flush(&self) -> bool {
+        match self.imp().session() {
+            Some(session) => session.flush().await,
+            None => true,
+        }
+    }
+
+    /// A code to hand on, with the best right that this device has, or that and nothing more than
+    /// reading. `None` where the node could not make one.
+    pub async fn code(&self, access: Access) -> Option<Code> {
+        let (library, topic) = self.imp().handles()?;
+        library.node().code(&topic, access, true).await.ok()
+    }
+
+    /// The right that this device has to the document.
+    pub fn access(&self) -> Access {
+        self.imp().access.get()
+    }
+
+    /// Calls back before a group of changes from others.
+    pub fn connect_changing<F: Fn(&Self) + 'static>(&self, f: F) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "changing",
+            false,
+            glib::closure_local!(move |document: &Self| f(document)),
+        )
+    }
+
+    /// Calls back after a group of changes from others.
+    pub fn connect_changed<F: Fn(&Self) + 'static>(&self, f: F) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "changed",
+            false,
+            glib::closure_local!(move |document: &Self| f(document)),
+        )
+    }
+
+    /// Calls back for each insertion by others.
+    pub fn connect_text_inserted<F: Fn(&Self, u32, &str) + 'static>(
+        &self,
+        f: F,
+    ) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "text-inserted",
+            false,
+            glib::closure_local!(move |document: &Self, at: u32, text: &str| f(
+                document, at, text
+            )),
+        )
+    }
+
+    /// Calls back for each deletion by others.
+    pub fn connect_text_deleted<F: Fn(&Self, u32, u32) + 'static>(
+        &self,
+        f: F,
+    ) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "text-deleted",
+            false,
+            glib::closure_local!(move |document: &Self, at: u32, count: u32| f(
+                document, at, count
+            )),
+        )
+    }
+
+    /// Calls back once the document is gone from this device.
+    pub fn connect_deleted<F: Fn(&Self) + 'static>(&self, f: F) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "deleted",
+            false,
+            glib::closure_local!(move |document: &Self| f(document)),
+        )
+    }
+
+    /// Takes over what the library says.
+    pub(super) fn show_summary(&self, summary: &DocumentSummary) {
+        self.imp().show_summary(summary);
+    }
+
+    /// Reads again who is connected and who takes part.
+    pub(super) fn refresh_people(&self) {
+        self.imp().refresh_status();
+        self.imp().refresh_authors();
+    }
+
+    /// Something of `author` arrived.
+    pub(super) fn heard_of(&self, author: &AuthorId) {
+        if self.authors().get(author).is_none() {
+            self.imp().refresh_authors();
+        }
+    }
+
+    /// The document is gone from this device: whatever shows it has to stop.
+    pub(super) fn gone(&self) {
+        self.imp().end_session();
+        self.emit_by_name::<()>("deleted", &[]);
+    }
+}

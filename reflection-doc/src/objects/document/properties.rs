@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The properties of a document and how they change.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use gio::prelude::*;
+use gio::subclass::prelude::*;
+use glib::subclass::Signal;
+use reflection_node::access::{Access, TopicId};
+
+use super::session::Session;
+use super::{DocumentPhase, SaveState, Trouble};
+use crate::library::{DocumentSummary, Library};
+use crate::objects::Authors;
+use crate::objects::tasks::Tasks;
+
+/// The state of a document; every property is read-only to the outside.
+#[derive(glib::Properties)]
+#[properties(wrapper_type = super::Document)]
+pub struct Document {
+    pub(super) library: OnceCell<Library>,
+    pub(super) topic: OnceCell<TopicId>,
+    pub(super) access: Cell<Access>,
+    /// How many show the text.
+    pub(super) viewers: Cell<u32>,
+    pub(super) session: RefCell<Option<Rc<Session>>>,
+    /// Tasks of the session: loading, receiving, saving.
+    pub(super) session_tasks: Tasks,
+    /// Short questions to the node.
+    pub(super) tasks: Tasks,
+    /// Whether somebody has had everything that we have, or anything ever arrived: from then on
+    /// an empty text is empty and not awaited.
+    pub(super) has_content: Cell<bool>,
+    pub(super) is_marking_read: Cell<bool>,
+
+    /// The id as text.
+    #[property(get, construct_only)]
+    id: RefCell<String>,
+    /// What the text begins with; empty while there is nothing to take it from.
+    #[property(get)]
+    title: RefCell<String>,
+    /// When something last changed, microseconds since 1970.
+    #[property(get)]
+    updated_us: Cell<u64>,
+    /// How many Unicode scalar values the text has.
+    #[property(get)]
+    chars: Cell<u64>,
+    /// Whether something arrived since it was last looked at.
+    #[property(get)]
+    is_unread: Cell<bool>,
+    /// Whether this device may not change it.
+    #[property(get)]
+    is_read_only: Cell<bool>,
+    /// Whether it was joined and nothing of it has arrived yet.
+    #[property(get)]
+    is_waiting: Cell<bool>,
+    /// Whether the text is in memory.
+    #[property(get, builder(DocumentPhase::default()))]
+    phase: Cell<DocumentPhase>,
+    /// Whether what was typed here is on the disk.
+    #[property(get, builder(SaveState::default()))]
+    save_state: Cell<SaveState>,
+    /// What is wrong, if anything.
+    #[property(get, builder(Trouble::default()))]
+    trouble: Cell<Trouble>,
+    /// How many other people a connection stands to that carries this document.
+    #[property(get)]
+    people_here: Cell<u32>,
+    /// How many of those have everything that is saved here.
+    #[property(get)]
+    people_in_step: Cell<u32>,
+    /// How many others have confirmed to hold a copy.
+    #[property(get)]
+    copies: Cell<u64>,
+    /// Everybody who takes part.
+    #[property(get)]
+    authors: RefCell<Authors>,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            library: OnceCell::new(),
+            topic: OnceCell::new(),
+            access: Cell::new(Access::Replica),
+            viewers: Cell::default(),
+            session: RefCell::default(),
+            session_tasks: Tasks::default(),
+            tasks: Tasks::default(),
+            has_content: Cell::default(),
+            is_marking_read: Cell::default(),
+            id: RefCell::default(),
+            title: RefCell::default(),
+            updated_us: Cell::default(),
+            chars: Cell::default(),
+            is_unread: Cell::default(),
+            is_read_only: Cell::default(),
+            is_waiting: Cell::default(),
+            phase: Cell::default(),
+            save_state: Cell::default(),
+            trouble: Cell::default(),
+            people_here: Cell::default(),
+            people_in_step: Cell::default(),
+            copies: Cell::default(),
+            authors: RefCell::default(),
+        }
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for Document {
+    const NAME: &'static str = "ReflectionDocument";
+    type Type = super::Document;
+}
+
+#[glib::derived_properties]
+impl ObjectImpl for Document {
+    fn signals() -> &'static [Signal] {
+        static SIGNALS: LazyLock<Vec<Signal>> = LazyLock::new(|| {
+            vec![
+                Signal::builder("changing").build(),
+                Signal::builder("changed").build(),
+                Signal::builder("text-inserted")
+                    .param_types([u32::static_type(), String::static_type()])
+                    .build(),
+                Signal::builder("text-deleted")
+                    .param_types([u32::static_type(), u32::static_type()])
+                    .build(),
+                Signal::builder("deleted").build(),
+            ]
+        });
+        &SIGNALS
+    }
+
+    fn dispose(&self) {
+        self.tasks.abort();
+        self.end_session();
+    }
+}
+
+/// A setter that says nothing where nothing changes.
+macro_rules! setters {
+    ($($set:ident, $notify:ident, $field:ident: $type:ty;)*) => {
+        impl Document {
+            $(pub(super) fn $set(&self, value: $type) {
+                if self.$field.replace(value) != value {
+                    self.obj().$notify();
+                }
+            })*
+        }
+    };
+}
+
+setters! {
+    set_updated_us, notify_updated_us, updated_us: u64;
+    set_chars, notify_chars, chars: u64;
+    set_is_unread, notify_is_unread, is_unread: bool;
+    set_is_read_only, notify_is_read_only, is_read_only: bool;
+    set_is_waiting, notify_is_waiting, is_waiting: bool;
+    set_phase, notify_phase, phase: DocumentPhase;
+    set_save_state, notify_save_state, save_state: SaveState;
+    set_trouble, notify_trouble, trouble: Trouble;
+    set_people_here, notify_people_here, people_here: u32;
+    set_people_in_step, notify_people_in_step, people_in_step: u32;
+    set_copies, notify_copies, copies: u64;
+}
+
+impl Document {
+    pub(super) fn handles(&self) -> Option<(Library, TopicId)> {
+        Some((self.library.get()?.clone(), *self.topic.get()?))
+    }
+
+    pub(super) fn set_title(&self, title: &str) {
+        if *self.title.borrow() != title {
+            title.clone_into(&mut self.title.borrow_mut());
+            self.obj().notify_title();
+        }
+    }
+
+    pub(super) fn show_summary(&self, summary: &DocumentSummary) {
+        self.set_access(summary.access);
+        self.set_updated_us(summary.updated_us);
+        self.set_copies(summary.copies);
+        // While the text is open, it knows better than a summary that was read a moment ago.
+        if self.session().is_none() {
+            self.set_title(&summary.title);
+            self.set_chars(summary.chars);
+            self.set_is_unread(summary.unread);
+        }
+        self.refresh_waiting();
+    }
+
+    pub(super) fn set_access(&self, access: Access) {
+        self.access.set(access);
+        self.set_is_read_only(access != Access::Write);
+    }
+
+    pub(super) fn refresh_waiting(&self) {
+        let others = self.authors.borrow().n_items() > 1;
+        if self.chars.get() > 0 || self.people_in_step.get() > 0 || others {
+            self.has_content.set(true);
+        }
+        self.set_is_waiting(self.was_joined() && !self.has_content.get());
+    }
+
+    /// Reads who is connected. Costs nothing: the node keeps it in memory.
+    pub(super) fn refresh_status(&self) {
+        let Some((library, topic)) = self.handles() else { return };
+        let status = library.node().status(&topic);
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.set_people_here(count(status.connected.len()));
+        self.set_people_in_step(count(status.in_step));
+        let known: Vec<_> = self.authors.borrow().to_vec().iter().map(|a| a.id()).collect();
+        self.show_authors(&known, &status.connected);
+        self.refresh_waiting();
+    }
+
+    /// Asks the node who takes part.
+    pub(super) fn refresh_authors(&self) {
+        let Some((library, topic)) = self.handles() else { return };
+        let document = self.obj().downgrade();
+        self.tasks.spawn(async move {
+            let Ok(authors) = library.node().authors(&topic).await else { return };
+            let Some(document) = document.upgrade() else { return };
+            let connected = library.node().status(&topic).connected;
+            document.imp().show_authors(&authors, &connected);
+            document.imp().refresh_waiting();
+        });
+    }
+
+    fn show_authors(
+        &self,
+        authors: &[reflection_node::identity::AuthorId],
+        connected: &[reflection_node::identity::AuthorId],
+    ) {
+        let Some((library, _)) = self.handles() else { return };
+        let everybody: Vec<_> = authors.iter().chain(connected).copied().collect();
+        self.authors.borrow().update(&library.node().id(), &everybody, connected);
+    }
+}

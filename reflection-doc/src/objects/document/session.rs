@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The time during which a document's text is in memory.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use gio::prelude::*;
+use gio::subclass::prelude::*;
+use reflection_node::pipeline::{Delivered, DocumentStream, StreamError};
+
+use super::properties::Document;
+use super::{DocumentPhase, EditRefused, SaveState, Trouble};
+use crate::engine::{Effect, Engine, Pace};
+use crate::open_document::{OpenDocument, Publisher};
+
+/// Pause between attempts to let go of a text that could not be saved.
+const RELEASE_RETRY: Duration = Duration::from_secs(2);
+/// How long marks of what has been read are collected: they are of no use to anybody at once.
+const MARK_READ_DELAY: Duration = Duration::from_secs(1);
+
+/// A text in memory and the way to the disk.
+pub(super) struct Session {
+    pub(super) engine: RefCell<Engine>,
+    pub(super) publisher: Publisher,
+    pub(super) pace: RefCell<Pace>,
+    /// Wakes the task that saves; one message is enough, however many edits there were.
+    pub(super) wake: async_channel::Sender<()>,
+    /// Whether somebody waits for everything to be saved.
+    pub(super) is_urgent: Cell<bool>,
+    /// Those who wait; they are told how the next attempt ended.
+    pub(super) waiting: RefCell<Vec<async_channel::Sender<bool>>>,
+    /// How many bodies are on their way to the disk.
+    pub(super) in_flight: Cell<usize>,
+}
+
+impl Document {
+    pub(super) fn session(&self) -> Option<Rc<Session>> {
+        self.session.borrow().clone()
+    }
+
+    /// Whether this device joined the document rather than made it.
+    pub(super) fn was_joined(&self) -> bool {
+        // TODO(lead): the summary has to say.
+        false
+    }
+
+    /// Loads the text, unless it is there or on its way.
+    pub(super) fn load(&self) {
+        if !matches!(self.phase(), DocumentPhase::Closed | DocumentPhase::Failed) {
+            return;
+        }
+        let Some((library, topic)) = self.handles() else { return };
+        self.set_phase(DocumentPhase::Opening);
+        self.set_trouble(Trouble::Nothing);
+        let document = self.obj().downgrade();
+        self.session_tasks.spawn(async move {
+            let opened = library.open_document(&topic).await;
+            let Some(document) = document.upgrade() else { return };
+            let imp = document.imp();
+            match opened {
+                Ok(opened) => imp.begin_session(opened),
+                Err(_) => {
+                    let unreadable = imp.access.get() == reflection_node::access::Access::Replica;
+                    imp.set_trouble(if unreadable { Trouble::Unreadable } else { Trouble::NotLoaded });
+                    imp.set_phase(DocumentPhase::Failed);
+                }
+            }
+        });
+    }
+
+    fn begin_session(&self, opened: OpenDocument) {
+        let (wake, woken) = async_channel::bounded(1);
+        let session = Rc::new(Session {
+            engine: RefCell::new(opened.engine),
+            publisher: opened.publisher,
+            pace: RefCell::default(),
+            wake,
+            is_urgent: Cell::new(false),
+            waiting: RefCell::default(),
+            in_flight: Cell::new(0),
+        });
+        self.set_access(opened.access);
+        self.session.replace(Some(session.clone()));
+        self.session_tasks.spawn(receive(self.obj().downgrade(), session.clone(), opened.stream));
+        self.session_tasks.spawn(super::commits::save(self.obj().downgrade(), session, woken));
+        self.show_text_facts();
+        self.set_phase(DocumentPhase::Open);
+        self.refresh_status();
+        self.refresh_authors();
+        self.mark_read();
+        // Everybody may have left while it was loading.
+        if self.viewers.get() == 0 {
+            self.release_soon();
+        }
+    }
+
+    /// Lets the text go where it stands. For a document that is deleted, or an object that ends.
+    pub(super) fn end_session(&self) {
+        self.session_tasks.abort();
+        if let Some(session) = self.session.take() {
+            session.tell_waiting(false);
+            self.set_phase(DocumentPhase::Closed);
+        }
+    }
+
+    /// Lets the text go once it is saved, unless somebody looks at it again by then.
+    pub(super) fn release_soon(&self) {
+        let document = self.obj().clone();
+        // Holds the object, so that nothing typed is dropped with it.
+        glib::spawn_future_local(async move {
+            let imp = document.imp();
+            while imp.viewers.get() == 0 {
+                let Some(session) = imp.session() else { return };
+                if session.flush().await {
+                    if imp.viewers.get() == 0 && !session.has_unsaved() {
+                        imp.end_session();
+                    }
+                    return;
+                }
+                glib::timeout_future(RELEASE_RETRY).await;
+            }
+        });
+    }
+
+    /// An edit made here.
+    pub(super) fn edit(&self, at: u32, delete: u32, insert: &str) -> Result<(), EditRefused> {
+        let session = self.session().ok_or(EditRefused::NotOpen)?;
+        if self.is_read_only.get() {
+            return Err(EditRefused::ReadOnly);
+        }
+        session.engine.borrow_mut().edit(at as usize, delete as usize, insert)?;
+        session.pace.borrow_mut().edited(Instant::now());
+        if self.save_state() != SaveState::Failing {
+            self.set_save_state(SaveState::Saving);
+        }
+        session.wake();
+        Ok(())
+    }
+
+    /// Takes over what the node delivered and announces what it changed.
+    fn apply(&self, session: &Session, batch: &[Delivered]) {
+        let effects = session.engine.borrow_mut().apply(batch);
+        let effects = match effects {
+            Ok(effects) => effects,
+            Err(_) => {
+                self.set_trouble(Trouble::NotShown);
+                return;
+            }
+        };
+        let own = self.handles().map(|(library, _)| library.node().id());
+        if batch.iter().any(|delivered| Some(delivered.author) != own) {
+            self.has_content.set(true);
+        }
+        if !effects.is_empty() {
+            self.announce(&effects);
+            self.mark_read();
+        }
+        self.show_text_facts();
+    }
+
+    fn announce(&self, effects: &[Effect]) {
+        let object = self.obj();
+        let offset = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        object.emit_by_name::<()>("changing", &[]);
+        for effect in effects {
+            match effect {
+                Effect::Insert { at, text, .. } => {
+                    object.emit_by_name::<()>("text-inserted", &[&offset(*at), text]);
+                }
+                Effect::Delete { at, count, .. } => {
+                    object.emit_by_name::<()>("text-deleted", &[&offset(*at), &offset(*count)]);
+                }
+            }
+        }
+        object.emit_by_name::<()>("changed", &[]);
+    }
+
+    /// Title and length, from the text itself.
+    pub(super) fn show_text_facts(&self) {
+        let Some(session) = self.session() else { return };
+        let (title, chars) = {
+            let engine = session.engine.borrow();
+            (engine.title(), engine.len_chars())
+        };
+        self.set_title(&title);
+        self.set_chars(chars as u64);
+        self.refresh_waiting();
+    }
+
+    /// Whoever has the text before their eyes has read what arrives.
+    fn mark_read(&self) {
+        self.set_is_unread(false);
+        let Some((library, topic)) = self.handles() else { return };
+        if self.is_marking_read.replace(true) {
+            return;
+        }
+        let document = self.obj().downgrade();
+        self.tasks.spawn(async move {
+            glib::timeout_future(MARK_READ_DELAY).await;
+            let Some(document) = document.upgrade() else { return };
+            document.imp().is_marking_read.set(false);
+            drop(document);
+            // A mark that could not be written shows the dot again, and nothing worse.
+            let _ = library.mark_read(&topic).await;
+        });
+    }
+
+    fn phase(&self) -> DocumentPhase {
+        self.obj().phase()
+    }
+
+    pub(super) fn save_state(&self) -> SaveState {
+        self.obj().save_state()
+    }
+}
+
+/// Takes what others wrote, as it is committed here.
+async fn receive(
+    document: glib::WeakRef<super::Document>,
+    session: Rc<Session>,
+    mut stream: DocumentStream,
+) {
+    loop {
+        let batch = stream.next().await;
+        let Some(document) = document.upgrade() else { return };
+        match batch {
+            Ok(batch) => document.imp().apply(&session, &batch),
+            Err(StreamError::Closed) => return,
+            Err(_) => {
+                document.imp().set_trouble(Trouble::NotShown);
+                return;
+            }
+        }
+    }
+}

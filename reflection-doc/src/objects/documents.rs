@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! All documents of this device as a list model, the last changed first.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+
+use gio::prelude::*;
+use gio::subclass::prelude::*;
+use reflection_node::access::TopicId;
+
+use super::Document;
+use crate::library::{DocumentSummary, Library};
+
+mod imp {
+    use super::*;
+
+    #[derive(Debug, Default)]
+    pub struct Documents {
+        pub(super) documents: RefCell<Vec<Document>>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Documents {
+        const NAME: &'static str = "ReflectionDocuments";
+        type Type = super::Documents;
+        type Interfaces = (gio::ListModel,);
+    }
+
+    impl ObjectImpl for Documents {}
+
+    impl ListModelImpl for Documents {
+        fn item_type(&self) -> glib::Type {
+            Document::static_type()
+        }
+
+        fn n_items(&self) -> u32 {
+            super::count(self.documents.borrow().len())
+        }
+
+        fn item(&self, position: u32) -> Option<glib::Object> {
+            self.documents.borrow().get(position as usize).map(|document| document.clone().upcast())
+        }
+    }
+}
+
+glib::wrapper! {
+    /// All documents of this device.
+    pub struct Documents(ObjectSubclass<imp::Documents>) @implements gio::ListModel;
+}
+
+impl Default for Documents {
+    fn default() -> Self {
+        glib::Object::new()
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+impl Documents {
+    /// The document with this id.
+    pub fn get(&self, topic: &TopicId) -> Option<Document> {
+        self.imp().documents.borrow().iter().find(|known| known.topic() == Some(*topic)).cloned()
+    }
+
+    /// The objects at this moment, in the order of the list.
+    pub fn to_vec(&self) -> Vec<Document> {
+        self.imp().documents.borrow().clone()
+    }
+
+    /// Adds a document, or takes over what the library says of one that is known.
+    pub(super) fn show(&self, library: &Library, summary: &DocumentSummary) -> Document {
+        if let Some(known) = self.get(&summary.topic) {
+            known.show_summary(summary);
+            self.put_in_place(&known);
+            return known;
+        }
+        let document = Document::new(library, summary);
+        let position = {
+            let mut documents = self.imp().documents.borrow_mut();
+            let position = documents
+                .partition_point(|known| known.updated_us() > document.updated_us());
+            documents.insert(position, document.clone());
+            position
+        };
+        self.items_changed(count(position), 0, 1);
+        document
+    }
+
+    pub(super) fn remove(&self, topic: &TopicId) -> Option<Document> {
+        let (position, document) = {
+            let mut documents = self.imp().documents.borrow_mut();
+            let position =
+                documents.iter().position(|known| known.topic() == Some(*topic))?;
+            (position, documents.remove(position))
+        };
+        self.items_changed(count(position), 1, 0);
+        Some(document)
+    }
+
+    /// Moves a document to where its last change belongs. One announcement spans both places, so
+    /// that a selection survives it.
+    fn put_in_place(&self, document: &Document) {
+        let (first, span) = {
+            let mut documents = self.imp().documents.borrow_mut();
+            let Some(from) = documents.iter().position(|known| known == document) else { return };
+            documents.sort_by_key(|known| Reverse(known.updated_us()));
+            let Some(to) = documents.iter().position(|known| known == document) else { return };
+            (from.min(to), from.abs_diff(to))
+        };
+        if span > 0 {
+            self.items_changed(count(first), count(span + 1), count(span + 1));
+        }
+    }
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Documents as GObjects, for a front end to bind to.
+//!
+//! ```text
+//! Service ─> Documents ─> Document ─> Authors ─> Author
+//! ```
+//!
+//! Invariants: everything here lives on the thread of the main context and never blocks it; a
+//! front end reads properties and calls methods, and only effects change what it reads; every
+//! asynchronous task belongs to the object that started it and ends with it.
+
+mod author;
+mod authors;
+mod document;
+mod documents;
+mod service;
+mod tasks;
+
+pub use author::Author;
+pub use authors::Authors;
+pub use document::{Document, DocumentPhase, EditRefused, SaveState, Trouble};
+pub use documents::Documents;
+pub use service::{CloseError, Service};

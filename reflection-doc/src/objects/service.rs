@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The running library: everything that a front end needs while a data folder is open.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use gio::prelude::*;
+use gio::subclass::prelude::*;
+use glib::clone;
+use reflection_node::access::{Code, TopicId};
+use reflection_node::identity::{AuthorId, AuthorKey};
+use reflection_node::store::DataFolder;
+use reflection_node::{Event, Mode, NetworkConfig};
+
+use super::tasks::Tasks;
+use super::{Document, Documents};
+use crate::bridge;
+use crate::library::{Library, LibraryError, OpenError};
+
+/// How long changes to a document are collected before its row is read again.
+const REFRESH_DELAY: Duration = Duration::from_millis(150);
+
+/// Why the service was not closed. It goes on running.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseError {
+    /// Something typed could not be written to the disk.
+    #[error("changes could not be saved")]
+    NotSaved,
+}
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, glib::Properties)]
+    #[properties(wrapper_type = super::Service)]
+    pub struct Service {
+        pub(super) library: OnceCell<Library>,
+        pub(super) tasks: Tasks,
+        /// Documents whose rows are to be read again.
+        pub(super) changed: RefCell<HashSet<TopicId>>,
+        pub(super) is_refreshing: Cell<bool>,
+        /// All documents of this device.
+        #[property(get)]
+        documents: RefCell<Documents>,
+        /// Whether no connection to anybody is wanted.
+        #[property(get)]
+        is_offline: Cell<bool>,
+    }
+
+    impl Service {
+        pub(super) fn set_is_offline(&self, is_offline: bool) {
+            if self.is_offline.replace(is_offline) != is_offline {
+                self.obj().notify_is_offline();
+            }
+        }
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Service {
+        const NAME: &'static str = "ReflectionService";
+        type Type = super::Service;
+    }
+
+    #[glib::derived_properties]
+    impl ObjectImpl for Service {
+        fn dispose(&self) {
+            self.tasks.abort();
+        }
+    }
+}
+
+glib::wrapper! {
+    /// The running library.
+    pub struct Service(ObjectSubclass<imp::Service>);
+}
+
+impl Service {
+    /// Opens a data folder: the database, the list of documents and, as far as `config` allows,
+    /// the network.
+    pub async fn open(
+        folder: DataFolder,
+        key: AuthorKey,
+        config: NetworkConfig,
+    ) -> Result<Self, OpenError> {
+        let library = Library::open(folder, key, config).await?;
+        let service: Self = glib::Object::new();
+        let imp = service.imp();
+        // Set once, right after construction; the cell cannot be taken yet.
+        let _ = imp.library.set(library.clone());
+        imp.set_is_offline(library.node().mode() == Mode::Offline);
+        // First listen, then read, so that nothing falls between.
+        let receive: Rc<dyn Fn(Event)> = Rc::new(clone!(
+            #[weak]
+            service,
+            move |event| service.receive(&event)
+        ));
+        imp.tasks.keep(bridge::follow(library.node().events(), receive));
+        for summary in library.documents().await? {
+            service.documents().show(&library, &summary).refresh_people();
+        }
+        Ok(service)
+    }
+
+    /// The author of this installation.
+    pub fn this_author(&self) -> Option<AuthorId> {
+        self.imp().library.get().map(|library| library.node().id())
+    }
+
+    /// Makes an empty document.
+    pub async fn create_document(&self) -> Result<Document, LibraryError> {
+        let library = self.library()?;
+        let topic = library.create("").await?;
+        self.shown(&library, &topic).await
+    }
+
+    /// Takes part in the document that a code is for. A document that is here already is given
+    /// as it is.
+    pub async fn join_document(&self, code: &Code) -> Result<Document, LibraryError> {
+        let library = self.library()?;
+        let (topic, _) = library.node().join(code).await?;
+        self.shown(&library, &topic).await
+    }
+
+    /// Removes a document from this device. Others keep theirs.
+    pub async fn delete_document(&self, document: &Document) -> Result<(), LibraryError> {
+        let library = self.library()?;
+        let Some(topic) = document.topic() else { return Ok(()) };
+        library.node().delete(&topic).await?;
+        self.forget(&topic);
+        Ok(())
+    }
+
+    /// Saves everything and ends the node, within `deadline`. If something cannot be saved,
+    /// nothing is ended; then [`Service::abandon`] is what ends it all the same.
+    pub async fn close(&self, deadline: Duration) -> Result<(), CloseError> {
+        let begun = Instant::now();
+        let documents = self.documents().to_vec();
+        let saved = futures_util::future::join_all(documents.iter().map(Document::flush));
+        match glib::future_with_timeout(deadline, saved).await {
+            Ok(saved) if saved.iter().all(|saved| *saved) => {}
+            _ => return Err(CloseError::NotSaved),
+        }
+        self.abandon(deadline.saturating_sub(begun.elapsed())).await;
+        Ok(())
+    }
+
+    /// Ends the node within `deadline` without saving first.
+    pub async fn abandon(&self, deadline: Duration) {
+        if let Ok(library) = self.library() {
+            self.imp().tasks.abort();
+            library.node().shutdown(deadline).await;
+        }
+    }
+
+    fn library(&self) -> Result<Library, LibraryError> {
+        self.imp().library.get().cloned().ok_or(LibraryError::NoDocument)
+    }
+
+    /// Sees to it that a document is in the list, whatever the event that says so is doing.
+    async fn shown(&self, library: &Library, topic: &TopicId) -> Result<Document, LibraryError> {
+        let summary = library.summary(topic).await?;
+        let document = self.documents().show(library, &summary);
+        document.refresh_people();
+        Ok(document)
+    }
+
+    fn forget(&self, topic: &TopicId) {
+        if let Some(document) = self.documents().remove(topic) {
+            document.gone();
+        }
+    }
+
+    fn receive(&self, event: &Event) {
+        let known = |topic: &TopicId| self.documents().get(topic);
+        match event {
+            Event::DocumentAdded { topic } => self.refresh_soon(topic),
+            Event::DocumentDeleted { topic } => self.forget(topic),
+            Event::DocumentChanged { topic, author, .. } => {
+                if let Some(document) = known(topic) {
+                    document.heard_of(author);
+                }
+                self.refresh_soon(topic);
+            }
+            Event::DocumentStatus { topic } => {
+                if let Some(document) = known(topic) {
+                    document.refresh_people();
+                }
+            }
+            Event::ModeChanged { mode } => self.imp().set_is_offline(*mode == Mode::Offline),
+            // The others are for the log of the node and for later views.
+            _ => {}
+        }
+    }
+
+    /// Reads a document's row again, once for all changes of a short while.
+    fn refresh_soon(&self, topic: &TopicId) {
+        let imp = self.imp();
+        imp.changed.borrow_mut().insert(*topic);
+        if imp.is_refreshing.replace(true) {
+            return;
+        }
+        let service = self.downgrade();
+        imp.tasks.spawn(async move {
+            loop {
+                glib::timeout_future(REFRESH_DELAY).await;
+                let Some(service) = service.upgrade() else { return };
+                let Ok(library) = service.library() else { return };
+                let changed = service.imp().changed.take();
+                if changed.is_empty() {
+                    service.imp().is_refreshing.set(false);
+                    return;
+                }
+                for topic in changed {
+                    // Deleted in the meantime, or unreadable: then its row stays as it is.
+                    if let Ok(summary) = library.summary(&topic).await {
+                        service.documents().show(&library, &summary).refresh_people();
+                    }
+                }
+            }
+        });
+    }
+}
