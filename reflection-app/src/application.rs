@@ -64,6 +64,7 @@ mod imp {
 
         fn startup(&self) {
             self.parent_startup();
+            glib::set_application_name(&gettext("Reflection"));
             sourceview5::init();
             self.obj().add_actions();
             quit_on_signals(&self.obj());
@@ -101,7 +102,10 @@ impl Application {
     }
 
     fn main_window(&self) -> gtk::Window {
-        match self.active_window().or_else(|| self.windows().into_iter().next()) {
+        match self
+            .active_window()
+            .or_else(|| self.windows().into_iter().next())
+        {
             Some(window) => window,
             None => Window::new(self).upcast(),
         }
@@ -149,7 +153,7 @@ fn quit_on_signals(application: &Application) {
     const SIGTERM: i32 = 15;
     for signal in [SIGINT, SIGTERM] {
         let application = application.downgrade();
-        glib::unix_signal_add_local(signal, move || {
+        glib_unix::unix_signal_add_local(signal, move || {
             if let Some(application) = application.upgrade() {
                 application.close_windows();
             }

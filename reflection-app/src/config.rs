@@ -42,7 +42,10 @@ impl Default for Config {
             data_dir: glib::user_data_dir().join("reflection"),
             has_own_data_dir: false,
             keeps_key_in_file: false,
-            network: NetworkConfig { mode: Mode::Internet, ..NetworkConfig::default() },
+            network: NetworkConfig {
+                mode: Mode::Internet,
+                ..NetworkConfig::default()
+            },
         }
     }
 }
@@ -61,12 +64,42 @@ pub fn add_options(application: &impl IsA<gtk::gio::Application>) {
     };
     let (none, string) = (glib::OptionArg::None, glib::OptionArg::String);
     let (file, strings) = (glib::OptionArg::Filename, glib::OptionArg::StringArray);
-    option("data-dir", file, gettext("Keep everything in this folder"), Some("DIR"));
-    option("mode", string, gettext("Whom to connect to"), Some("offline|local|internet"));
-    option("bind", strings, gettext("Listen at this address"), Some("ADDR:PORT"));
-    option("no-mdns", none, gettext("Do not look for people on the local network"), None);
-    option("peer", strings, gettext("Connect to this device"), Some("ENDPOINT@ADDR:PORT"));
-    option("key-file", none, gettext("Keep the key in a file instead of the keyring"), None);
+    option(
+        "data-dir",
+        file,
+        gettext("Keep everything in this folder"),
+        Some("DIR"),
+    );
+    option(
+        "mode",
+        string,
+        gettext("Whom to connect to"),
+        Some("offline|local|internet"),
+    );
+    option(
+        "bind",
+        strings,
+        gettext("Listen at this address"),
+        Some("ADDR:PORT"),
+    );
+    option(
+        "no-mdns",
+        none,
+        gettext("Do not look for people on the local network"),
+        None,
+    );
+    option(
+        "peer",
+        strings,
+        gettext("Connect to this device"),
+        Some("ENDPOINT@ADDR:PORT"),
+    );
+    option(
+        "key-file",
+        none,
+        gettext("Keep the key in a file instead of the keyring"),
+        None,
+    );
     option("version", none, gettext("Show the version"), None);
 }
 
@@ -85,11 +118,21 @@ pub fn read_options(options: &glib::VariantDict) -> Result<Config, String> {
     if let Ok(Some(mode)) = options.lookup::<String>("mode") {
         config.network.mode = mode.parse().map_err(|_| wrong("--mode", &mode))?;
     }
-    for address in options.lookup::<Vec<String>>("bind").ok().flatten().unwrap_or_default() {
+    for address in options
+        .lookup::<Vec<String>>("bind")
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+    {
         let parsed = address.parse().map_err(|_| wrong("--bind", &address))?;
         config.network.bind.push(parsed);
     }
-    for peer in options.lookup::<Vec<String>>("peer").ok().flatten().unwrap_or_default() {
+    for peer in options
+        .lookup::<Vec<String>>("peer")
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+    {
         let hint = parse_peer(&peer).ok_or_else(|| wrong("--peer", &peer))?;
         config.network.peers.push(hint);
     }
@@ -128,7 +171,10 @@ mod tests {
         let options = glib::VariantDict::new(None);
         options.insert("data-dir", b"/tmp/somewhere\0".to_vec());
         options.insert("mode", "local");
-        options.insert("bind", vec!["127.0.0.1:0".to_owned(), "[::1]:4000".to_owned()]);
+        options.insert(
+            "bind",
+            vec!["127.0.0.1:0".to_owned(), "[::1]:4000".to_owned()],
+        );
         options.insert("no-mdns", true);
         options.insert("peer", vec![format!("{}@192.0.2.1:9", "ab".repeat(32))]);
         let config = read_options(&options).unwrap();
@@ -136,12 +182,19 @@ mod tests {
         assert!(config.has_own_data_dir && !config.network.mdns && !config.keeps_key_in_file);
         assert_eq!(config.network.mode, Mode::Local);
         assert_eq!(config.network.bind.len(), 2);
-        assert_eq!(config.network.peers[0].addresses, ["192.0.2.1:9".parse().unwrap()]);
+        assert_eq!(
+            config.network.peers[0].addresses,
+            ["192.0.2.1:9".parse().unwrap()]
+        );
     }
 
     #[test]
     fn nonsense_is_named() {
-        for (name, value) in [("mode", "sideways"), ("bind", "here"), ("peer", "x@1.2.3.4:5")] {
+        for (name, value) in [
+            ("mode", "sideways"),
+            ("bind", "here"),
+            ("peer", "x@1.2.3.4:5"),
+        ] {
             let options = glib::VariantDict::new(None);
             if name == "mode" {
                 options.insert(name, value);
@@ -149,7 +202,10 @@ mod tests {
                 options.insert(name, vec![value.to_owned()]);
             }
             let sentence = read_options(&options).unwrap_err();
-            assert!(sentence.contains(value) && sentence.contains(name), "{sentence}");
+            assert!(
+                sentence.contains(value) && sentence.contains(name),
+                "{sentence}"
+            );
         }
     }
 }

@@ -12,6 +12,8 @@
 //! Invariants: widgets read the objects of `reflection_doc` and never the node; nothing here
 //! blocks the main thread; what people write, their titles, codes and keys reach no log.
 
+#![allow(unreachable_pub, reason = "a program has no outside; pub marks what other folders use")]
+
 mod application;
 mod config;
 mod library;
@@ -21,14 +23,13 @@ mod share;
 mod startup;
 mod window;
 
-use gettextrs::LocaleCategory;
 use gtk::prelude::*;
 use gtk::{gio, glib};
 
 use application::Application;
 
 fn main() -> glib::ExitCode {
-    set_language();
+    find_translations();
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
@@ -42,12 +43,11 @@ fn main() -> glib::ExitCode {
     Application::new().run()
 }
 
-/// Chooses the language of the person. Before any thread exists, since it changes the process.
-fn set_language() {
-    gettextrs::setlocale(LocaleCategory::LcAll, "");
+/// Says where translations are. Which language it is to be, GTK sets when it starts, as it sets
+/// the whole locale.
+fn find_translations() {
     // Without catalogues the texts stay as they are in the sources.
     let _ = gettextrs::bindtextdomain(config::TEXT_DOMAIN, config::locale_dir());
     let _ = gettextrs::bind_textdomain_codeset(config::TEXT_DOMAIN, "UTF-8");
     let _ = gettextrs::textdomain(config::TEXT_DOMAIN);
-    glib::set_application_name(&gettextrs::gettext("Reflection"));
 }

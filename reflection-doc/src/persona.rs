@@ -96,7 +96,9 @@ mod tests {
 
     #[test]
     fn different_keys_rarely_share_a_name() {
-        let names: HashSet<String> = (0..64).map(|byte| Persona::of(&author(byte)).name()).collect();
+        let names: HashSet<String> = (0..64)
+            .map(|byte| Persona::of(&author(byte)).name())
+            .collect();
         assert!(names.len() > 55, "{} names for 64 keys", names.len());
     }
 

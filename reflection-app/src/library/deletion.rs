@@ -3,7 +3,6 @@
 
 use adw::prelude::*;
 use gettextrs::gettext;
-use gtk::prelude::*;
 use reflection_doc::objects::Document;
 
 use super::display_title;
@@ -13,12 +12,17 @@ pub async fn confirm_deletion(parent: &impl IsA<gtk::Widget>, document: &Documen
     let heading =
         gettext("Delete “{title}”?").replace("{title}", &display_title(&document.title()));
     let body = if document.authors().n_items() > 1 {
-        gettext("It is removed from this device. The others keep it, and with the code it can be joined again.")
+        gettext(
+            "It is removed from this device. The others keep it, and with the code it can be joined again.",
+        )
     } else {
         gettext("Nobody else has been seen with this document. Deleting it cannot be undone.")
     };
     let dialog = adw::AlertDialog::new(Some(&heading), Some(&body));
-    dialog.add_responses(&[("cancel", &gettext("_Cancel")), ("delete", &gettext("_Delete"))]);
+    dialog.add_responses(&[
+        ("cancel", &gettext("_Cancel")),
+        ("delete", &gettext("_Delete")),
+    ]);
     dialog.set_response_appearance("delete", adw::ResponseAppearance::Destructive);
     dialog.set_default_response(Some("cancel"));
     dialog.set_close_response("cancel");

@@ -41,7 +41,7 @@ mod imp {
             self.parent_constructed();
             self.selection.set_autoselect(false);
             self.selection.set_can_unselect(true);
-            self.list_view.set_factory(Some(&super::row_factory()));
+            self.list_view.set_factory(Some(&row_factory()));
             self.list_view.set_model(Some(&self.selection));
             let page = self.obj();
             self.list_view.connect_activate(clone!(
@@ -80,7 +80,12 @@ impl LibraryPage {
     }
 
     fn open(&self, position: u32) {
-        if let Some(document) = self.imp().selection.item(position).and_downcast::<Document>() {
+        if let Some(document) = self
+            .imp()
+            .selection
+            .item(position)
+            .and_downcast::<Document>()
+        {
             // The window has this action for as long as there is a list.
             let _ = self.activate_action("win.open-document", Some(&document.id().to_variant()));
         }
@@ -90,25 +95,31 @@ impl LibraryPage {
 fn row_factory() -> gtk::SignalListItemFactory {
     let factory = gtk::SignalListItemFactory::new();
     factory.connect_setup(|_, item| {
-        let Some(item) = item.downcast_ref::<gtk::ListItem>() else { return };
+        let Some(item) = item.downcast_ref::<gtk::ListItem>() else {
+            return;
+        };
         item.set_child(Some(&LibraryRow::default()));
         // The row is known to assistive technology by the title alone.
         let nothing = gtk::Widget::NONE;
         item.property_expression("item")
             .chain_property::<Document>("title")
-            .chain_closure::<String>(glib::closure!(
-                |_: Option<glib::Object>, title: &str| display_title(title)
-            ))
+            .chain_closure::<String>(glib::closure!(|_: Option<glib::Object>, title: &str| {
+                display_title(title)
+            }))
             .bind(item, "accessible-label", nothing);
     });
     factory.connect_bind(|_, item| {
-        let Some(item) = item.downcast_ref::<gtk::ListItem>() else { return };
+        let Some(item) = item.downcast_ref::<gtk::ListItem>() else {
+            return;
+        };
         if let Some(row) = item.child().and_downcast::<LibraryRow>() {
             row.show(item.item().and_downcast::<Document>().as_ref());
         }
     });
     factory.connect_unbind(|_, item| {
-        let Some(item) = item.downcast_ref::<gtk::ListItem>() else { return };
+        let Some(item) = item.downcast_ref::<gtk::ListItem>() else {
+            return;
+        };
         if let Some(row) = item.child().and_downcast::<LibraryRow>() {
             row.show(None);
         }

@@ -102,7 +102,9 @@ impl LibraryRow {
     }
 
     fn refresh(&self) {
-        let Some(document) = self.document() else { return };
+        let Some(document) = self.document() else {
+            return;
+        };
         let imp = self.imp();
         imp.title.set_label(&display_title(&document.title()));
         imp.subtitle.set_label(&subtitle(&document));
@@ -115,7 +117,9 @@ impl LibraryRow {
     }
 
     fn add_menu_gestures(&self) {
-        let click = gtk::GestureClick::builder().button(gdk::BUTTON_SECONDARY).build();
+        let click = gtk::GestureClick::builder()
+            .button(gdk::BUTTON_SECONDARY)
+            .build();
         click.connect_pressed(clone!(
             #[weak(rename_to = row)]
             self,
@@ -139,7 +143,9 @@ impl LibraryRow {
 
     /// Opens the menu where the pointer is, or below the row.
     fn show_menu(&self, at: Option<(f64, f64)>) {
-        let Some(document) = self.document() else { return };
+        let Some(document) = self.document() else {
+            return;
+        };
         let menu = gio::Menu::new();
         let delete = gio::MenuItem::new(Some(&gettext("_Delete…")), None);
         delete.set_action_and_target_value(

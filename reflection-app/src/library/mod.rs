@@ -5,8 +5,8 @@ mod deletion;
 mod library_page;
 mod library_row;
 mod title;
-mod when;
 mod welcome_page;
+mod when;
 
 pub use deletion::confirm_deletion;
 pub use library_page::LibraryPage;

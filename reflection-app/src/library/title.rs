@@ -5,5 +5,9 @@ use gettextrs::gettext;
 
 /// The title, or a word for one that has none yet.
 pub fn display_title(title: &str) -> String {
-    if title.is_empty() { gettext("Untitled") } else { title.to_owned() }
+    if title.is_empty() {
+        gettext("Untitled")
+    } else {
+        title.to_owned()
+    }
 }

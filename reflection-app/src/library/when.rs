@@ -6,11 +6,16 @@ use gtk::glib;
 
 /// A time in microseconds since 1970 as people would say it now; empty if it is out of range.
 pub fn when(time_us: u64) -> String {
-    let Ok(now) = glib::DateTime::now_local() else { return String::new() };
+    let Ok(now) = glib::DateTime::now_local() else {
+        return String::new();
+    };
     let then = i64::try_from(time_us / 1_000_000).ok().and_then(|seconds| {
-        glib::DateTime::from_unix_utc(seconds).and_then(|time| time.to_local()).ok()
+        glib::DateTime::from_unix_utc(seconds)
+            .and_then(|time| time.to_local())
+            .ok()
     });
-    then.and_then(|then| describe(&then, &now)).unwrap_or_default()
+    then.and_then(|then| describe(&then, &now))
+        .unwrap_or_default()
 }
 
 /// Compares the days of both as the clock on the wall shows them, not as the Earth turns.
@@ -48,7 +53,9 @@ fn day_number(time: &glib::DateTime) -> Option<u32> {
     };
     let day = u8::try_from(time.day_of_month()).ok()?;
     let year = u16::try_from(time.year()).ok()?;
-    glib::Date::from_dmy(day, month, year).ok().map(|date| date.julian())
+    glib::Date::from_dmy(day, month, year)
+        .ok()
+        .map(|date| date.julian())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use gettextrs::gettext;
+use gettextrs::{gettext, ngettext};
 use glib::clone;
 use gtk::{CompositeTemplate, TemplateChild, gio, glib};
 use reflection_doc::objects::{Document, DocumentPhase, SaveState, Service, Trouble};
@@ -128,7 +128,8 @@ impl DocumentPage {
         imp.share_popover.set_document(document);
         imp.people_popover.show(&document.authors());
         imp.avatar_stack.show(&document.authors());
-        imp.menu_button.set_menu_model(Some(&document_menu(document)));
+        imp.menu_button
+            .set_menu_model(Some(&document_menu(document)));
         page.follow();
         document.open();
         page.show_title();
@@ -190,6 +191,7 @@ impl DocumentPage {
         on("phase", Self::show_phase);
         on("is-waiting", Self::show_phase);
         on("is-read-only", Self::show_access);
+        on("people-here", Self::announce_people);
         for property in ["save-state", "trouble", "people-here", "is-waiting"] {
             on(property, Self::show_state);
         }
@@ -224,24 +226,33 @@ impl DocumentPage {
     }
 
     fn keep(&self, object: &glib::Object, handler: glib::SignalHandlerId) {
-        self.imp().handlers.borrow_mut().push((object.clone(), handler));
+        self.imp()
+            .handlers
+            .borrow_mut()
+            .push((object.clone(), handler));
     }
 
     fn show_title(&self) {
-        let Some(document) = self.document() else { return };
+        let Some(document) = self.document() else {
+            return;
+        };
         let title = display_title(&document.title());
         self.imp().window_title.set_title(&title);
         self.set_title(&title);
     }
 
     fn show_access(&self) {
-        let Some(document) = self.document() else { return };
+        let Some(document) = self.document() else {
+            return;
+        };
         self.imp().text_view.set_editable(!document.is_read_only());
         self.show_banner();
     }
 
     fn show_phase(&self) {
-        let Some(document) = self.document() else { return };
+        let Some(document) = self.document() else {
+            return;
+        };
         let imp = self.imp();
         if let Some(source) = imp.spinner.take() {
             source.remove();
@@ -270,7 +281,11 @@ impl DocumentPage {
             imp.text_view.text_buffer().attach(document);
         }
         self.show_access();
-        let name = if document.is_waiting() { "waiting" } else { "text" };
+        let name = if document.is_waiting() {
+            "waiting"
+        } else {
+            "text"
+        };
         imp.stack.set_visible_child_name(name);
         if name == "text" && imp.wants_focus.replace(false) {
             imp.text_view.grab_focus();
@@ -299,7 +314,9 @@ impl DocumentPage {
 
     /// Says how things stand. “Saved” appears late rather than early.
     fn show_state(&self) {
-        let Some(document) = self.document() else { return };
+        let Some(document) = self.document() else {
+            return;
+        };
         let imp = self.imp();
         if let Some(source) = imp.saved.take() {
             source.remove();
@@ -320,6 +337,19 @@ impl DocumentPage {
         }
         self.say_state();
         self.show_banner();
+    }
+
+    /// Who cannot see the pictures in the header hears who comes and goes.
+    fn announce_people(&self) {
+        let Some(document) = self.document() else { return };
+        let count = document.people_here();
+        let words = if count == 0 {
+            gettext("Nobody else is connected")
+        } else {
+            ngettext("With {count} person", "With {count} people", count)
+                .replace("{count}", &count.to_string())
+        };
+        self.announce(&words, gtk::AccessibleAnnouncementPriority::Low);
     }
 
     fn say_state(&self) {
@@ -347,7 +377,9 @@ impl DocumentPage {
 
     /// Lasting states that concern what one is doing.
     fn show_banner(&self) {
-        let Some(document) = self.document() else { return };
+        let Some(document) = self.document() else {
+            return;
+        };
         let text = match document.trouble() {
             Trouble::DiskFull => Some(gettext("The disk is full, so nothing can be saved")),
             Trouble::NotSaved => Some(gettext("Changes cannot be saved")),

@@ -40,7 +40,9 @@ impl ScrollAnchor {
 
     /// Brings the caret's line back to its place within the next frames.
     pub fn restore(&self, view: &gtk::TextView) {
-        let Some(place) = self.place.get() else { return };
+        let Some(place) = self.place.get() else {
+            return;
+        };
         if caret(view).offset() == place.offset && !self.is_restoring.get() {
             // Nothing was written before the caret.
             return;
@@ -75,11 +77,16 @@ fn visible_caret(view: &gtk::TextView) -> Option<Place> {
     let (visible, line) = (view.visible_rect(), view.iter_location(&caret));
     let height = line.y() - visible.y();
     let is_visible = height >= 0 && height + line.height() <= visible.height();
-    is_visible.then_some(Place { offset: caret.offset(), height })
+    is_visible.then_some(Place {
+        offset: caret.offset(),
+        height,
+    })
 }
 
 fn scroll_back(view: &gtk::TextView, place: Place) {
-    let Some(adjustment) = view.vadjustment() else { return };
+    let Some(adjustment) = view.vadjustment() else {
+        return;
+    };
     let height = view.iter_location(&caret(view)).y() - view.visible_rect().y();
     let drift = height - place.height;
     if drift != 0 {

@@ -48,7 +48,11 @@ impl Facts {
         }
         if self.people_here > 0 {
             let count = self.people_here.to_string();
-            let label = ngettext("With {count} person", "With {count} people", self.people_here);
+            let label = ngettext(
+                "With {count} person",
+                "With {count} people",
+                self.people_here,
+            );
             let explanation = ngettext(
                 "Saved on this device. {count} other person is connected.",
                 "Saved on this device. {count} other people are connected.",
@@ -91,15 +95,49 @@ mod tests {
     fn what_needs_attention_comes_first() {
         let saved = Facts::default();
         check(saved, "Saved here");
-        check(Facts { is_offline: true, ..saved }, "Saved here · Offline");
+        check(
+            Facts {
+                is_offline: true,
+                ..saved
+            },
+            "Saved here · Offline",
+        );
         check(Facts { people: 2, ..saved }, "Saved here · Not connected");
-        check(Facts { people: 2, people_here: 1, ..saved }, "With 1 person");
-        check(Facts { people_here: 3, ..saved }, "With 3 people");
-        check(Facts { is_waiting: true, people: 1, ..saved }, "Waiting for the others");
-        let saving = Facts { save_state: SaveState::Saving, people_here: 1, ..saved };
+        check(
+            Facts {
+                people: 2,
+                people_here: 1,
+                ..saved
+            },
+            "With 1 person",
+        );
+        check(
+            Facts {
+                people_here: 3,
+                ..saved
+            },
+            "With 3 people",
+        );
+        check(
+            Facts {
+                is_waiting: true,
+                people: 1,
+                ..saved
+            },
+            "Waiting for the others",
+        );
+        let saving = Facts {
+            save_state: SaveState::Saving,
+            people_here: 1,
+            ..saved
+        };
         check(saving, "Saving…");
         check(
-            Facts { save_state: SaveState::Failing, trouble: Trouble::DiskFull, ..saving },
+            Facts {
+                save_state: SaveState::Failing,
+                trouble: Trouble::DiskFull,
+                ..saving
+            },
             "Not saved",
         );
     }

@@ -10,9 +10,9 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
 use glib::clone;
+use gtk::glib;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
-use gtk::glib;
 use reflection_doc::objects::{Document, EditRefused};
 use sourceview5::prelude::*;
 use sourceview5::subclass::prelude::*;
@@ -126,7 +126,8 @@ impl TextBuffer {
 
     /// The whole text, with the characters that stand for something else.
     pub fn shown_text(&self) -> String {
-        self.slice(&self.start_iter(), &self.end_iter(), true).into()
+        self.slice(&self.start_iter(), &self.end_iter(), true)
+            .into()
     }
 
     /// Calls `insert` and `delete` with what is typed, before it is in the buffer.
@@ -153,7 +154,9 @@ impl TextBuffer {
 
     /// Keeps an edit that the document does not take out of the buffer.
     fn refuse(&self, signal: &str) {
-        self.imp().refused.set(self.imp().refused.get().saturating_add(1));
+        self.imp()
+            .refused
+            .set(self.imp().refused.get().saturating_add(1));
         self.stop_signal_emission_by_name(signal);
     }
 
@@ -226,21 +229,41 @@ impl Selection {
         let is_range = self.caret != self.bound;
         let moved = |place: u32| {
             let moves = place > at || (place == at && is_range && place == start);
-            if moves { place.saturating_add(length) } else { place }
+            if moves {
+                place.saturating_add(length)
+            } else {
+                place
+            }
         };
-        Self { caret: moved(self.caret), bound: moved(self.bound) }
+        Self {
+            caret: moved(self.caret),
+            bound: moved(self.bound),
+        }
     }
 
     fn after_deletion(self, at: u32, count: u32) -> Self {
         let end = at.saturating_add(count);
-        let moved = |place: u32| if place >= end { place - count } else { place.min(at) };
-        Self { caret: moved(self.caret), bound: moved(self.bound) }
+        let moved = |place: u32| {
+            if place >= end {
+                place - count
+            } else {
+                place.min(at)
+            }
+        };
+        Self {
+            caret: moved(self.caret),
+            bound: moved(self.bound),
+        }
     }
 }
 
 /// A text as GTK can hold it, of the same length.
 fn shown(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', REPLACEMENT).into() } else { text.into() }
+    if text.contains('\0') {
+        text.replace('\0', REPLACEMENT).into()
+    } else {
+        text.into()
+    }
 }
 
 fn offset(place: &gtk::TextIter) -> u32 {
@@ -321,14 +344,21 @@ mod tests {
 
     #[gtk::test]
     fn caret_and_selection_stay_at_their_text() {
-        let check = |text: &str, (caret, bound): (i32, i32), act: &dyn Fn(&TextBuffer), expected| {
-            let (buffer, _) = listening_buffer(text);
-            select(&buffer, caret, bound);
-            act(&buffer);
-            let selection = buffer.selection();
-            assert_eq!((selection.caret, selection.bound), expected, "{}", buffer.shown_text());
-        };
-        let insert = |at, text: &'static str| move |buffer: &TextBuffer| buffer.insert_arrived(at, text);
+        let check =
+            |text: &str, (caret, bound): (i32, i32), act: &dyn Fn(&TextBuffer), expected| {
+                let (buffer, _) = listening_buffer(text);
+                select(&buffer, caret, bound);
+                act(&buffer);
+                let selection = buffer.selection();
+                assert_eq!(
+                    (selection.caret, selection.bound),
+                    expected,
+                    "{}",
+                    buffer.shown_text()
+                );
+            };
+        let insert =
+            |at, text: &'static str| move |buffer: &TextBuffer| buffer.insert_arrived(at, text);
         let delete = |at, count| move |buffer: &TextBuffer| buffer.delete_arrived(at, count);
         check("שלום", (2, 2), &insert(0, "👋🏽🎉"), (5, 5));
         check("שלום", (2, 2), &insert(3, "🎉"), (2, 2));

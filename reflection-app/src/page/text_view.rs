@@ -90,7 +90,11 @@ impl TextView {
     }
 
     fn follow_system_colours(&self, style: &adw::StyleManager) {
-        let name = if style.is_dark() { "Adwaita-dark" } else { "Adwaita" };
+        let name = if style.is_dark() {
+            "Adwaita-dark"
+        } else {
+            "Adwaita"
+        };
         let scheme = sourceview5::StyleSchemeManager::default().scheme(name);
         self.imp().buffer.set_style_scheme(scheme.as_ref());
     }

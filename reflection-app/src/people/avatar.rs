@@ -104,7 +104,11 @@ impl Avatar {
             snapshot.append_fill(&path, gsk::FillRule::Winding, &self.color());
             snapshot.push_opacity(AWAY_OPACITY);
         }
-        snapshot.append_fill(&path, gsk::FillRule::Winding, &palette::colour(author.colour()));
+        snapshot.append_fill(
+            &path,
+            gsk::FillRule::Winding,
+            &palette::colour(author.colour()),
+        );
         self.draw_letters(snapshot, &initials(&display_name(author)), size);
         if !author.is_here() {
             snapshot.pop();

@@ -3,11 +3,10 @@
 
 use std::cell::RefCell;
 
-use gettextrs::gettext;
 use glib::clone;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
-use gtk::{gio, glib};
+use gtk::glib;
 use reflection_doc::objects::{Author, Authors};
 
 use super::avatar::Avatar;
@@ -84,7 +83,9 @@ impl AvatarStack {
         while let Some(child) = self.first_child() {
             self.remove(&child);
         }
-        let Some(authors) = self.imp().authors.borrow().clone() else { return };
+        let Some(authors) = self.imp().authors.borrow().clone() else {
+            return;
+        };
         let everybody = authors.to_vec();
         let mut shown: Vec<&Author> = everybody
             .iter()

@@ -32,7 +32,11 @@ mod tests {
     fn luminance((red, green, blue): (u8, u8, u8)) -> f64 {
         let linear = |byte: u8| {
             let part = f64::from(byte) / 255.0;
-            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+            if part <= 0.04045 {
+                part / 12.92
+            } else {
+                ((part + 0.055) / 1.055).powf(2.4)
+            }
         };
         0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
     }
@@ -41,7 +45,10 @@ mod tests {
     fn white_letters_are_readable_on_every_colour() {
         for colour in PALETTE {
             let contrast = 1.05 / (luminance(colour) + 0.05);
-            assert!(contrast >= 4.5, "{colour:?} has a contrast of {contrast:.2}");
+            assert!(
+                contrast >= 4.5,
+                "{colour:?} has a contrast of {contrast:.2}"
+            );
         }
     }
 }

@@ -49,11 +49,11 @@ glib::wrapper! {
 impl PeoplePopover {
     /// Shows these people from now on.
     pub fn show(&self, authors: &Authors) {
-        self.imp().list_box.bind_model(Some(authors), |item| {
-            match item.downcast_ref::<Author>() {
+        self.imp()
+            .list_box
+            .bind_model(Some(authors), |item| match item.downcast_ref::<Author>() {
                 Some(author) => person_row(author).upcast(),
                 None => gtk::ListBoxRow::new().upcast(),
-            }
-        });
+            });
     }
 }

@@ -3,7 +3,6 @@
 
 use adw::prelude::*;
 use gettextrs::gettext;
-use gtk::glib;
 use reflection_doc::objects::Author;
 
 use super::avatar::Avatar;
@@ -19,8 +18,10 @@ pub fn person_row(author: &Author) -> gtk::ListBoxRow {
         .xalign(0.0)
         .ellipsize(gtk::pango::EllipsizeMode::End)
         .build();
-    let presence =
-        gtk::Label::builder().xalign(0.0).css_classes(["caption", "dimmed"]).build();
+    let presence = gtk::Label::builder()
+        .xalign(0.0)
+        .css_classes(["caption", "dimmed"])
+        .build();
     author
         .bind_property("is-here", &presence, "label")
         .transform_to(|binding, is_here: bool| {
@@ -36,7 +37,11 @@ pub fn person_row(author: &Author) -> gtk::ListBoxRow {
     let content = gtk::Box::new(gtk::Orientation::Horizontal, 12);
     content.append(&Avatar::new(author, AVATAR_SIZE));
     content.append(&words);
-    gtk::ListBoxRow::builder().child(&content).activatable(false).selectable(false).build()
+    gtk::ListBoxRow::builder()
+        .child(&content)
+        .activatable(false)
+        .selectable(false)
+        .build()
 }
 
 fn presence_words(is_this_device: bool, is_here: bool) -> String {

@@ -22,7 +22,13 @@ pub fn outline(index: u32, x: f32, y: f32, size: f32) -> gsk::Path {
         }
         2 => polygon(&builder, &centre, radius * 1.04, 6, 0.0),
         3 => polygon(&builder, &centre, radius * 1.12, 4, 0.0),
-        4 => polygon(&builder, &graphene::Point::new(centre_x, centre_y + size * 0.03), radius * 1.08, 5, 0.0),
+        4 => polygon(
+            &builder,
+            &graphene::Point::new(centre_x, centre_y + size * 0.03),
+            radius * 1.08,
+            5,
+            0.0,
+        ),
         _ => {
             // A drop: round but for one corner.
             let full = graphene::Size::new(radius, radius);
@@ -46,10 +52,16 @@ fn polygon(
     const ROUNDING: f32 = 0.22;
     let corner = |number: u16| {
         let angle = turn - PI / 2.0 + 2.0 * PI * f32::from(number) / f32::from(corners);
-        (centre.x() + radius * angle.cos(), centre.y() + radius * angle.sin())
+        (
+            centre.x() + radius * angle.cos(),
+            centre.y() + radius * angle.sin(),
+        )
     };
     let between = |(from_x, from_y): (f32, f32), (to_x, to_y): (f32, f32), part: f32| {
-        (from_x + (to_x - from_x) * part, from_y + (to_y - from_y) * part)
+        (
+            from_x + (to_x - from_x) * part,
+            from_y + (to_y - from_y) * part,
+        )
     };
     let (start_x, start_y) = between(corner(0), corner(1), ROUNDING);
     builder.move_to(start_x, start_y);
@@ -73,7 +85,10 @@ mod tests {
             let path = outline(index, 10.0, 10.0, 30.0);
             let bounds = path.bounds();
             assert!(bounds.is_some_and(|bounds| {
-                bounds.width() > 24.0 && bounds.height() > 24.0 && bounds.x() > 7.0 && bounds.y() > 7.0
+                bounds.width() > 24.0
+                    && bounds.height() > 24.0
+                    && bounds.x() > 7.0
+                    && bounds.y() > 7.0
             }));
         }
     }

@@ -10,16 +10,20 @@ const GROUP: usize = 4;
 /// A code in groups, for the eye. Spaces do not matter when it is typed.
 pub fn grouped(code: &str) -> String {
     let letters: Vec<char> = code.chars().collect();
-    letters.chunks(GROUP).map(String::from_iter).collect::<Vec<_>>().join(" ")
+    letters
+        .chunks(GROUP)
+        .map(String::from_iter)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// What is wrong with something that was to be a code.
 pub fn explain(error: CodeError) -> String {
     match error {
         CodeError::NotACode => gettext("This is not a Reflection code"),
-        CodeError::Damaged => {
-            gettext("A part of the code is missing, or a character is wrong. Copy it again as a whole.")
-        }
+        CodeError::Damaged => gettext(
+            "A part of the code is missing, or a character is wrong. Copy it again as a whole.",
+        ),
         CodeError::Newer => gettext("This code was made by a newer version of Reflection"),
     }
 }

@@ -49,7 +49,11 @@ mod imp {
     impl ObjectImpl for JoinDialog {
         fn signals() -> &'static [Signal] {
             static SIGNALS: LazyLock<Vec<Signal>> = LazyLock::new(|| {
-                vec![Signal::builder("joined").param_types([Document::static_type()]).build()]
+                vec![
+                    Signal::builder("joined")
+                        .param_types([Document::static_type()])
+                        .build(),
+                ]
             });
             &SIGNALS
         }
@@ -109,8 +113,12 @@ impl JoinDialog {
         let dialog = self.downgrade();
         let clipboard = self.clipboard();
         glib::spawn_future_local(async move {
-            let Ok(Some(text)) = clipboard.read_text_future().await else { return };
-            let Some(dialog) = dialog.upgrade() else { return };
+            let Ok(Some(text)) = clipboard.read_text_future().await else {
+                return;
+            };
+            let Some(dialog) = dialog.upgrade() else {
+                return;
+            };
             let row = &dialog.imp().code_row;
             if row.text().is_empty() && text.parse::<Code>().is_ok() {
                 row.set_text(text.trim());
@@ -124,12 +132,15 @@ impl JoinDialog {
         imp.code_row.remove_css_class("error");
         imp.problem.set_visible(false);
         let is_empty = imp.code_row.text().trim().is_empty();
-        imp.join_button.set_sensitive(!is_empty && !imp.is_joining.get());
+        imp.join_button
+            .set_sensitive(!is_empty && !imp.is_joining.get());
     }
 
     fn join(&self) {
         let imp = self.imp();
-        let Some(service) = imp.service.borrow().clone() else { return };
+        let Some(service) = imp.service.borrow().clone() else {
+            return;
+        };
         let code = match imp.code_row.text().parse::<Code>() {
             Ok(code) => code,
             Err(error) => return self.show_problem(&explain(error)),
@@ -139,7 +150,9 @@ impl JoinDialog {
         let dialog = self.downgrade();
         glib::spawn_future_local(async move {
             let joined = service.join_document(&code).await;
-            let Some(dialog) = dialog.upgrade() else { return };
+            let Some(dialog) = dialog.upgrade() else {
+                return;
+            };
             dialog.imp().is_joining.set(false);
             match joined {
                 Ok(document) => {

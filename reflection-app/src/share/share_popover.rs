@@ -92,13 +92,17 @@ impl SharePopover {
     fn ask_for_code(&self) {
         let imp = self.imp();
         imp.copy_button.set_sensitive(false);
-        let Some(document) = imp.document.borrow().clone() else { return };
+        let Some(document) = imp.document.borrow().clone() else {
+            return;
+        };
         let access = document.access();
         imp.explanation.set_label(&explanation(access));
         let popover = self.downgrade();
         glib::spawn_future_local(async move {
             let code = document.code(access).await;
-            let Some(popover) = popover.upgrade() else { return };
+            let Some(popover) = popover.upgrade() else {
+                return;
+            };
             if popover.is_mapped() {
                 popover.show_code(code);
             }
@@ -109,7 +113,9 @@ impl SharePopover {
         let imp = self.imp();
         match &code {
             Some(code) => imp.code_label.set_label(&grouped(&code.to_string())),
-            None => imp.explanation.set_label(&gettext("The code could not be made. Try again.")),
+            None => imp
+                .explanation
+                .set_label(&gettext("The code could not be made. Try again.")),
         }
         imp.code_label.set_visible(code.is_some());
         imp.copy_button.set_sensitive(code.is_some());
@@ -118,7 +124,9 @@ impl SharePopover {
     }
 
     fn copy(&self) {
-        let Some(code) = self.imp().code.take() else { return };
+        let Some(code) = self.imp().code.take() else {
+            return;
+        };
         self.clipboard().set_text(&code.to_string());
         let window = self.root().and_downcast::<Window>();
         self.popdown();

@@ -28,7 +28,12 @@ const KEY_ICON: &str = "reflection-key-symbolic";
 
 impl Explanation {
     fn trouble(title: String, description: String) -> Self {
-        Self { title, description, icon_name: TROUBLE_ICON, offers_key_file: false }
+        Self {
+            title,
+            description,
+            icon_name: TROUBLE_ICON,
+            offers_key_file: false,
+        }
     }
 
     /// Explains an error.
@@ -42,7 +47,9 @@ impl Explanation {
                 // What a database says is no sentence for people, but it helps whoever they ask.
                 format!(
                     "{}\n\n{}",
-                    gettext("They are left as they are. Trying again may help, and so may free space on the disk."),
+                    gettext(
+                        "They are left as they are. Trying again may help, and so may free space on the disk."
+                    ),
                     error
                 ),
             ),
@@ -71,21 +78,27 @@ fn of_folder(error: &FolderError) -> Explanation {
         FolderError::InUse { path } => Explanation::trouble(
             gettext("Already Running"),
             with_path(
-                &gettext("Another program is using the documents in {folder}. Close it, then try again."),
+                &gettext(
+                    "Another program is using the documents in {folder}. Close it, then try again.",
+                ),
                 path,
             ),
         ),
         FolderError::Newer { path } => Explanation::trouble(
             gettext("A Newer Version Is Needed"),
             with_path(
-                &gettext("The documents in {folder} were written by a newer version of Reflection. They are left as they are."),
+                &gettext(
+                    "The documents in {folder} were written by a newer version of Reflection. They are left as they are.",
+                ),
                 path,
             ),
         ),
         FolderError::Damaged { path } => Explanation::trouble(
             gettext("The Folder Is Damaged"),
             with_path(
-                &gettext("It cannot be told which version of Reflection wrote {folder}. It is left as it is."),
+                &gettext(
+                    "It cannot be told which version of Reflection wrote {folder}. It is left as it is.",
+                ),
                 path,
             ),
         ),
@@ -137,9 +150,15 @@ mod tests {
     fn a_keyring_that_is_silent_leaves_the_choice_of_a_file() {
         let explanation = Explanation::of(&KeyringError::NoAnswer.into());
         assert!(explanation.offers_key_file);
-        let folder = FolderError::InUse { path: "/some/where".into() };
+        let folder = FolderError::InUse {
+            path: "/some/where".into(),
+        };
         let explanation = Explanation::of(&folder.into());
         assert!(!explanation.offers_key_file);
-        assert!(explanation.description.contains("/some/where"), "{}", explanation.description);
+        assert!(
+            explanation.description.contains("/some/where"),
+            "{}",
+            explanation.description
+        );
     }
 }

@@ -48,8 +48,10 @@ pub async fn load_or_create_key(data_dir: &Path) -> Result<AuthorKey, KeyringErr
     let found = answer(keyring.search_items(&attributes)).await?;
     if let Some(item) = found.first() {
         let secret = answer(item.secret()).await?;
-        let bytes: &[u8; 32] =
-            secret.as_bytes().try_into().map_err(|_| KeyringError::Malformed)?;
+        let bytes: &[u8; 32] = secret
+            .as_bytes()
+            .try_into()
+            .map_err(|_| KeyringError::Malformed)?;
         return Ok(AuthorKey::from_bytes(bytes));
     }
     let key = AuthorKey::generate();

@@ -4,11 +4,8 @@
 use std::path::PathBuf;
 
 use gtk::gio;
-use reflection_doc::library::OpenError;
-use reflection_doc::objects::Service;
-use reflection_node::identity::{
-    AuthorKey, KeyFileError, load_key_file, load_or_create_key_file,
-};
+use reflection_doc::objects::{OpenError, Service};
+use reflection_node::identity::{AuthorKey, KeyFileError, load_key_file, load_or_create_key_file};
 use reflection_node::store::{DataFolder, FolderError};
 
 use super::keyring::{self, KeyringError};
@@ -50,7 +47,11 @@ pub async fn start(config: Config, makes_key_file: bool) -> Result<Service, Star
 
 async fn key_from_file(path: PathBuf, makes_one: bool) -> Result<Option<AuthorKey>, StartError> {
     let key = gio::spawn_blocking(move || {
-        if makes_one { load_or_create_key_file(&path).map(Some) } else { load_key_file(&path) }
+        if makes_one {
+            load_or_create_key_file(&path).map(Some)
+        } else {
+            load_key_file(&path)
+        }
     })
     .await
     .map_err(|_| StartError::BrokeOff)??;

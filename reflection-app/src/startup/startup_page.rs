@@ -56,7 +56,11 @@ mod imp {
     impl ObjectImpl for StartupPage {
         fn signals() -> &'static [Signal] {
             static SIGNALS: LazyLock<Vec<Signal>> = LazyLock::new(|| {
-                vec![Signal::builder("opened").param_types([Service::static_type()]).build()]
+                vec![
+                    Signal::builder("opened")
+                        .param_types([Service::static_type()])
+                        .build(),
+                ]
             });
             &SIGNALS
         }
@@ -116,7 +120,9 @@ impl StartupPage {
 
     fn attempt(&self) {
         let imp = self.imp();
-        let Some(config) = imp.config.borrow().clone() else { return };
+        let Some(config) = imp.config.borrow().clone() else {
+            return;
+        };
         imp.stack.set_visible_child_name("nothing");
         let page = self.downgrade();
         let makes_key_file = imp.makes_key_file.get();
@@ -145,7 +151,8 @@ impl StartupPage {
     fn explain(&self, explanation: &Explanation) {
         let imp = self.imp();
         imp.failed.set_title(&explanation.title);
-        imp.failed.set_description(Some(&glib::markup_escape_text(&explanation.description)));
+        imp.failed
+            .set_description(Some(&glib::markup_escape_text(&explanation.description)));
         imp.failed.set_icon_name(Some(explanation.icon_name));
         imp.key_file_button.set_visible(explanation.offers_key_file);
         imp.stack.set_visible_child_name("failed");

@@ -5,7 +5,6 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::gettext;
 use gtk::glib;
-use gtk::subclass::prelude::*;
 use reflection_doc::objects::Document;
 
 use super::{Window, imp};
@@ -13,8 +12,12 @@ use crate::library::confirm_deletion;
 use crate::share::JoinDialog;
 
 /// Actions that need an open library.
-const SERVICE_ACTIONS: [&str; 4] =
-    ["win.new-document", "win.join-document", "win.open-document", "win.delete-document"];
+const SERVICE_ACTIONS: [&str; 4] = [
+    "win.new-document",
+    "win.join-document",
+    "win.open-document",
+    "win.delete-document",
+];
 
 impl Window {
     pub(super) fn install_actions(klass: &mut <imp::Window as ObjectSubclass>::Class) {
@@ -53,7 +56,9 @@ impl Window {
     }
 
     async fn new_document(&self) {
-        let Some(service) = self.service() else { return };
+        let Some(service) = self.service() else {
+            return;
+        };
         match service.create_document().await {
             Ok(document) => self.open_document(&document),
             Err(_) => self.show_toast(&gettext("The document could not be made")),
@@ -61,7 +66,9 @@ impl Window {
     }
 
     fn show_join_dialog(&self) {
-        let Some(service) = self.service() else { return };
+        let Some(service) = self.service() else {
+            return;
+        };
         let dialog = JoinDialog::new(&service);
         let window = self.downgrade();
         dialog.connect_joined(move |_, document| {
@@ -73,7 +80,9 @@ impl Window {
     }
 
     async fn delete_document(&self, document: &Document) {
-        let Some(service) = self.service() else { return };
+        let Some(service) = self.service() else {
+            return;
+        };
         if !confirm_deletion(self, document).await {
             return;
         }

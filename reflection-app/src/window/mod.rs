@@ -12,7 +12,7 @@ use adw::subclass::prelude::*;
 use gettextrs::gettext;
 use glib::clone;
 use gtk::{CompositeTemplate, TemplateChild, gio, glib};
-use reflection_doc::objects::{Document, Service};
+use reflection_doc::objects::{Document, Documents, Service};
 
 use crate::application::Application;
 use crate::library::{LibraryPage, WelcomePage};
@@ -43,7 +43,7 @@ mod imp {
         /// What is shown on the page side.
         pub(super) page: RefCell<Option<DocumentPage>>,
         pub(super) page_bindings: RefCell<Vec<glib::Binding>>,
-        pub(super) closing: Cell<super::closing::Closing>,
+        pub(super) closing: Cell<closing::Closing>,
         /// The open library; none while starting.
         #[property(get)]
         service: RefCell<Option<Service>>,
@@ -91,7 +91,7 @@ mod imp {
             self.split_view.connect_show_content_notify(clone!(
                 #[weak]
                 window,
-                move |_| window.content_was_shown_or_hidden()
+                move |_| window.show_selection()
             ));
             self.split_view.connect_collapsed_notify(clone!(
                 #[weak]
@@ -127,7 +127,9 @@ glib::wrapper! {
 impl Window {
     /// A window that begins to open the library.
     pub fn new(application: &Application) -> Self {
-        let window: Self = glib::Object::builder().property("application", application).build();
+        let window: Self = glib::Object::builder()
+            .property("application", application)
+            .build();
         window.imp().startup_page.start(application.config());
         window
     }
@@ -144,7 +146,10 @@ impl Window {
         documents.connect_items_changed(clone!(
             #[weak(rename_to = window)]
             self,
-            move |documents, _, _, _| window.show_library_or_welcome(documents.n_items())
+            move |documents, _, _, _| {
+                window.show_library_or_welcome(documents.n_items());
+                window.leave_deleted_document(documents);
+            }
         ));
         let count = documents.n_items();
         imp.set_service(Some(service));
@@ -162,18 +167,22 @@ impl Window {
     /// Shows a document, and gives the keyboard to its text.
     pub fn open_document(&self, document: &Document) {
         let imp = self.imp();
-        let Some(service) = self.service() else { return };
+        let Some(service) = self.service() else {
+            return;
+        };
         let current = imp.page.borrow().as_ref().and_then(DocumentPage::document);
         if current.as_ref() != Some(document) {
             self.leave_page();
             let page = DocumentPage::new(&service, document);
-            let title =
-                page.bind_property("title", self, "title").sync_create().build();
+            let title = page
+                .bind_property("title", self, "title")
+                .sync_create()
+                .build();
             imp.page_bindings.borrow_mut().push(title);
-            document.connect_deleted(clone!(
+            page.connect_hidden(clone!(
                 #[weak(rename_to = window)]
                 self,
-                move |document| window.document_was_deleted(document)
+                move |_| window.leave_hidden_page()
             ));
             imp.split_view.set_content(Some(&page));
             imp.page.replace(Some(page));
@@ -197,10 +206,14 @@ impl Window {
         self.set_title(Some(&gettext("Reflection")));
     }
 
-    fn document_was_deleted(&self, document: &Document) {
+    /// The library still holds what is moved within it, so whatever is missing is gone.
+    fn leave_deleted_document(&self, documents: &Documents) {
         let imp = self.imp();
         let current = imp.page.borrow().as_ref().and_then(DocumentPage::document);
-        if current.as_ref() == Some(document) {
+        let is_gone = current
+            .and_then(|document| document.topic())
+            .is_some_and(|topic| documents.get(&topic).is_none());
+        if is_gone {
             self.leave_page();
             imp.split_view.set_show_content(false);
             imp.split_view.set_content(Some(&*imp.no_document));
@@ -209,13 +222,12 @@ impl Window {
     }
 
     /// In a narrow window going back to the library means that nobody looks at the text.
-    fn content_was_shown_or_hidden(&self) {
+    fn leave_hidden_page(&self) {
         let imp = self.imp();
         if imp.split_view.is_collapsed() && !imp.split_view.shows_content() {
             self.leave_page();
             imp.split_view.set_content(Some(&*imp.no_document));
         }
-        self.show_selection();
     }
 
     /// The library marks the open document where both are side by side.

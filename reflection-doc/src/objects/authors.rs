@@ -37,7 +37,10 @@ mod imp {
         }
 
         fn item(&self, position: u32) -> Option<glib::Object> {
-            self.authors.borrow().get(position as usize).map(|author| author.clone().upcast())
+            self.authors
+                .borrow()
+                .get(position as usize)
+                .map(|author| author.clone().upcast())
         }
     }
 }
@@ -61,7 +64,12 @@ impl Authors {
 
     /// The person with this key, if they take part.
     pub fn get(&self, author: &AuthorId) -> Option<Author> {
-        self.imp().authors.borrow().iter().find(|known| known.id() == *author).cloned()
+        self.imp()
+            .authors
+            .borrow()
+            .iter()
+            .find(|known| known.id() == *author)
+            .cloned()
     }
 
     /// Makes the list hold exactly `everybody`, who may be named more than once.
@@ -72,13 +80,20 @@ impl Authors {
         let mut authors: Vec<Author> = Vec::with_capacity(everybody.len() + 1);
         for id in std::iter::once(this_device).chain(everybody) {
             if authors.iter().all(|author| author.id() != *id) {
-                let author = self.get(id).unwrap_or_else(|| Author::new(*id, id == this_device));
+                let author = self
+                    .get(id)
+                    .unwrap_or_else(|| Author::new(*id, id == this_device));
                 author.set_is_here(author.is_this_device() || here.contains(id));
                 authors.push(author);
             }
         }
         authors.sort_by_cached_key(|author| {
-            (!author.is_this_device(), !author.is_here(), author.name(), author.id())
+            (
+                !author.is_this_device(),
+                !author.is_here(),
+                author.name(),
+                author.id(),
+            )
         });
         let old = self.imp().authors.replace(authors.clone());
         if old != authors {
@@ -102,12 +117,18 @@ mod tests {
         authors.update(&id(1), &[id(2), id(3), id(1)], &[id(3)]);
         let first = authors.to_vec();
         assert_eq!(first.len(), 3);
-        assert_eq!((first[0].id(), first[1].id(), first[2].id()), (id(1), id(3), id(2)));
+        assert_eq!(
+            (first[0].id(), first[1].id(), first[2].id()),
+            (id(1), id(3), id(2))
+        );
         assert!(first[0].is_this_device() && first[0].is_here() && first[1].is_here());
 
         authors.update(&id(1), &[id(2), id(3)], &[id(2)]);
         let second = authors.to_vec();
-        assert_eq!(second, [first[0].clone(), first[2].clone(), first[1].clone()]);
+        assert_eq!(
+            second,
+            [first[0].clone(), first[2].clone(), first[1].clone()]
+        );
         assert!(!first[1].is_here());
     }
 

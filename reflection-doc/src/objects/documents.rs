@@ -34,11 +34,14 @@ mod imp {
         }
 
         fn n_items(&self) -> u32 {
-            super::count(self.documents.borrow().len())
+            count(self.documents.borrow().len())
         }
 
         fn item(&self, position: u32) -> Option<glib::Object> {
-            self.documents.borrow().get(position as usize).map(|document| document.clone().upcast())
+            self.documents
+                .borrow()
+                .get(position as usize)
+                .map(|document| document.clone().upcast())
         }
     }
 }
@@ -61,7 +64,12 @@ fn count(number: usize) -> u32 {
 impl Documents {
     /// The document with this id.
     pub fn get(&self, topic: &TopicId) -> Option<Document> {
-        self.imp().documents.borrow().iter().find(|known| known.topic() == Some(*topic)).cloned()
+        self.imp()
+            .documents
+            .borrow()
+            .iter()
+            .find(|known| known.topic() == Some(*topic))
+            .cloned()
     }
 
     /// The objects at this moment, in the order of the list.
@@ -73,14 +81,18 @@ impl Documents {
     pub(super) fn show(&self, library: &Library, summary: &DocumentSummary) -> Document {
         if let Some(known) = self.get(&summary.topic) {
             known.show_summary(summary);
-            self.put_in_place(&known);
             return known;
         }
         let document = Document::new(library, summary);
+        document.connect_updated_us_notify(glib::clone!(
+            #[weak(rename_to = documents)]
+            self,
+            move |document| documents.put_in_place(document)
+        ));
         let position = {
             let mut documents = self.imp().documents.borrow_mut();
-            let position = documents
-                .partition_point(|known| known.updated_us() > document.updated_us());
+            let position =
+                documents.partition_point(|known| known.updated_us() > document.updated_us());
             documents.insert(position, document.clone());
             position
         };
@@ -91,8 +103,9 @@ impl Documents {
     pub(super) fn remove(&self, topic: &TopicId) -> Option<Document> {
         let (position, document) = {
             let mut documents = self.imp().documents.borrow_mut();
-            let position =
-                documents.iter().position(|known| known.topic() == Some(*topic))?;
+            let position = documents
+                .iter()
+                .position(|known| known.topic() == Some(*topic))?;
             (position, documents.remove(position))
         };
         self.items_changed(count(position), 1, 0);
@@ -104,9 +117,13 @@ impl Documents {
     fn put_in_place(&self, document: &Document) {
         let (first, span) = {
             let mut documents = self.imp().documents.borrow_mut();
-            let Some(from) = documents.iter().position(|known| known == document) else { return };
+            let Some(from) = documents.iter().position(|known| known == document) else {
+                return;
+            };
             documents.sort_by_key(|known| Reverse(known.updated_us()));
-            let Some(to) = documents.iter().position(|known| known == document) else { return };
+            let Some(to) = documents.iter().position(|known| known == document) else {
+                return;
+            };
             (from.min(to), from.abs_diff(to))
         };
         if span > 0 {

@@ -20,4 +20,7 @@ pub use author::Author;
 pub use authors::Authors;
 pub use document::{Document, DocumentPhase, EditRefused, SaveState, Trouble};
 pub use documents::Documents;
-pub use service::{CloseError, Service};
+pub use service::{CloseError, OpenError, Service, ServiceError};
+
+#[cfg(test)]
+mod tests;

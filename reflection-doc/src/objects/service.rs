@@ -11,16 +11,44 @@ use gio::subclass::prelude::*;
 use glib::clone;
 use reflection_node::access::{Code, TopicId};
 use reflection_node::identity::{AuthorId, AuthorKey};
-use reflection_node::store::DataFolder;
-use reflection_node::{Event, Mode, NetworkConfig};
+use reflection_node::store::{DataFolder, StoreError};
+use reflection_node::{DocumentError, Event, Mode, NetworkConfig, StartError};
 
 use super::tasks::Tasks;
 use super::{Document, Documents};
 use crate::bridge;
-use crate::library::{Library, LibraryError, OpenError};
+use crate::library::{Library, LibraryError};
 
 /// How long changes to a document are collected before its row is read again.
 const REFRESH_DELAY: Duration = Duration::from_millis(150);
+
+/// Why a library could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The node could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The documents could not be listed.
+    #[error(transparent)]
+    List(#[from] LibraryError),
+}
+
+/// Why something about a document could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The library is closed.
+    #[error("the library is closed")]
+    Closed,
+    /// The library could not do it.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The node could not do it.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Why the service was not closed. It goes on running.
 #[derive(Debug, thiserror::Error)]
@@ -84,21 +112,26 @@ impl Service {
         key: AuthorKey,
         config: NetworkConfig,
     ) -> Result<Self, OpenError> {
+        let is_offline = config.mode == Mode::Offline;
         let library = Library::open(folder, key, config).await?;
         let service: Self = glib::Object::new();
         let imp = service.imp();
         // Set once, right after construction; the cell cannot be taken yet.
         let _ = imp.library.set(library.clone());
-        imp.set_is_offline(library.node().mode() == Mode::Offline);
+        imp.set_is_offline(is_offline);
         // First listen, then read, so that nothing falls between.
         let receive: Rc<dyn Fn(Event)> = Rc::new(clone!(
             #[weak]
             service,
             move |event| service.receive(&event)
         ));
-        imp.tasks.keep(bridge::follow(library.node().events(), receive));
+        imp.tasks
+            .keep(bridge::follow(library.node().events(), receive));
         for summary in library.documents().await? {
-            service.documents().show(&library, &summary).refresh_people();
+            service
+                .documents()
+                .show(&library, &summary)
+                .refresh_people();
         }
         Ok(service)
     }
@@ -109,7 +142,7 @@ impl Service {
     }
 
     /// Makes an empty document.
-    pub async fn create_document(&self) -> Result<Document, LibraryError> {
+    pub async fn create_document(&self) -> Result<Document, ServiceError> {
         let library = self.library()?;
         let topic = library.create("").await?;
         self.shown(&library, &topic).await
@@ -117,16 +150,23 @@ impl Service {
 
     /// Takes part in the document that a code is for. A document that is here already is given
     /// as it is.
-    pub async fn join_document(&self, code: &Code) -> Result<Document, LibraryError> {
+    pub async fn join_document(&self, code: &Code) -> Result<Document, ServiceError> {
         let library = self.library()?;
+        let is_new = library.node().access(&code.keys().topic()).is_none();
         let (topic, _) = library.node().join(code).await?;
-        self.shown(&library, &topic).await
+        let document = self.shown(&library, &topic).await?;
+        if is_new {
+            document.joined();
+        }
+        Ok(document)
     }
 
     /// Removes a document from this device. Others keep theirs.
-    pub async fn delete_document(&self, document: &Document) -> Result<(), LibraryError> {
+    pub async fn delete_document(&self, document: &Document) -> Result<(), ServiceError> {
         let library = self.library()?;
-        let Some(topic) = document.topic() else { return Ok(()) };
+        let Some(topic) = document.topic() else {
+            return Ok(());
+        };
         library.node().delete(&topic).await?;
         self.forget(&topic);
         Ok(())
@@ -154,12 +194,16 @@ impl Service {
         }
     }
 
-    fn library(&self) -> Result<Library, LibraryError> {
-        self.imp().library.get().cloned().ok_or(LibraryError::NoDocument)
+    fn library(&self) -> Result<Library, ServiceError> {
+        self.imp()
+            .library
+            .get()
+            .cloned()
+            .ok_or(ServiceError::Closed)
     }
 
     /// Sees to it that a document is in the list, whatever the event that says so is doing.
-    async fn shown(&self, library: &Library, topic: &TopicId) -> Result<Document, LibraryError> {
+    async fn shown(&self, library: &Library, topic: &TopicId) -> Result<Document, ServiceError> {
         let summary = library.summary(topic).await?;
         let document = self.documents().show(library, &summary);
         document.refresh_people();
@@ -188,6 +232,20 @@ impl Service {
                     document.refresh_people();
                 }
             }
+            Event::SyncFinished {
+                topic, error: None, ..
+            } => {
+                if let Some(document) = known(topic) {
+                    document.compared();
+                }
+            }
+            Event::Missed { .. } => {
+                for document in self.documents().to_vec() {
+                    if let Some(topic) = document.topic() {
+                        self.refresh_soon(&topic);
+                    }
+                }
+            }
             Event::ModeChanged { mode } => self.imp().set_is_offline(*mode == Mode::Offline),
             // The others are for the log of the node and for later views.
             _ => {}
@@ -205,17 +263,31 @@ impl Service {
         imp.tasks.spawn(async move {
             loop {
                 glib::timeout_future(REFRESH_DELAY).await;
-                let Some(service) = service.upgrade() else { return };
-                let Ok(library) = service.library() else { return };
+                let Some(service) = service.upgrade() else {
+                    return;
+                };
+                let Ok(library) = service.library() else {
+                    return;
+                };
                 let changed = service.imp().changed.take();
                 if changed.is_empty() {
                     service.imp().is_refreshing.set(false);
                     return;
                 }
-                for topic in changed {
+                // An open text knows by itself, and reading all of it again would be in its way.
+                let is_open = |topic: &TopicId| {
+                    service
+                        .documents()
+                        .get(topic)
+                        .is_some_and(|document| document.is_open())
+                };
+                for topic in changed.into_iter().filter(|topic| !is_open(topic)) {
                     // Deleted in the meantime, or unreadable: then its row stays as it is.
                     if let Ok(summary) = library.summary(&topic).await {
-                        service.documents().show(&library, &summary).refresh_people();
+                        service
+                            .documents()
+                            .show(&library, &summary)
+                            .refresh_people();
                     }
                 }
             }

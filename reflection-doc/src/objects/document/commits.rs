@@ -79,10 +79,12 @@ pub(super) async fn save(
     let mut retry = RETRY_MIN;
     while woken.recv().await.is_ok() {
         while session.has_unsaved() {
-            let due = session.pace.borrow().next_due(Instant::now());
+            let due = session.pace.borrow().due(Instant::now());
             session.pause(&woken, due.unwrap_or_default()).await;
             let outcome = save_once(&session).await;
-            let Some(document) = document.upgrade() else { return };
+            let Some(document) = document.upgrade() else {
+                return;
+            };
             document.imp().show_outcome(&session, &outcome);
             drop(document);
             if outcome.is_ok() {
@@ -104,12 +106,15 @@ async fn save_once(session: &Session) -> Result<(), PublishError> {
         return Ok(());
     }
     session.in_flight.set(bodies.len());
-    let outcome = session.publisher.publish(bodies.clone()).await;
+    let outcome = session.publisher.publish(bodies).await;
     session.in_flight.set(0);
-    if outcome.is_err() {
-        session.engine.borrow_mut().restore_changes(bodies);
-    }
-    outcome.map(|_| ())
+    outcome.map(|_| ()).map_err(|failure| {
+        session
+            .engine
+            .borrow_mut()
+            .restore_changes(failure.unpublished);
+        failure.error
+    })
 }
 
 impl Document {
@@ -120,12 +125,20 @@ impl Document {
                     self.set_trouble(Trouble::Nothing);
                 }
                 let is_saved = !session.has_unsaved();
-                self.set_save_state(if is_saved { SaveState::Saved } else { SaveState::Saving });
+                self.set_save_state(if is_saved {
+                    SaveState::Saved
+                } else {
+                    SaveState::Saving
+                });
                 self.show_text_facts();
             }
             Err(error) => {
                 let is_full = matches!(error, PublishError::Store(error) if error.is_disk_full());
-                self.set_trouble(if is_full { Trouble::DiskFull } else { Trouble::NotSaved });
+                self.set_trouble(if is_full {
+                    Trouble::DiskFull
+                } else {
+                    Trouble::NotSaved
+                });
                 self.set_save_state(SaveState::Failing);
                 session.tell_waiting(false);
             }

@@ -11,6 +11,8 @@ mod properties;
 mod session;
 mod states;
 
+use std::time::Duration;
+
 use gio::prelude::*;
 use gio::subclass::prelude::*;
 use reflection_node::access::{Access, Code, TopicId};
@@ -18,6 +20,9 @@ use reflection_node::identity::AuthorId;
 
 use crate::library::{DocumentSummary, Library};
 pub use states::{DocumentPhase, EditRefused, SaveState, Trouble};
+
+/// How long the text may take from the store to the screen before it is thought to be empty.
+const COMPARED_DELAY: Duration = Duration::from_millis(500);
 
 glib::wrapper! {
     /// One document.
@@ -31,8 +36,9 @@ glib::wrapper! {
 
 impl Document {
     pub(super) fn new(library: &Library, summary: &DocumentSummary) -> Self {
-        let object: Self =
-            glib::Object::builder().property("id", summary.topic.to_string()).build();
+        let object: Self = glib::Object::builder()
+            .property("id", summary.topic.to_string())
+            .build();
         let imp = object.imp();
         // Set once, right after construction; the cells cannot be taken yet.
         let _ = imp.library.set(library.clone());
@@ -73,7 +79,10 @@ impl Document {
 
     /// The text as it stands; empty while it is not open.
     pub fn text(&self) -> String {
-        self.imp().session().map(|session| session.engine.borrow().text()).unwrap_or_default()
+        self.imp()
+            .session()
+            .map(|session| session.engine.borrow().text())
+            .unwrap_or_default()
     }
 
     /// Takes over an insertion that was made here, at a position in Unicode scalar values.
@@ -134,9 +143,7 @@ impl Document {
         self.connect_closure(
             "text-inserted",
             false,
-            glib::closure_local!(move |document: &Self, at: u32, text: &str| f(
-                document, at, text
-            )),
+            glib::closure_local!(move |document: &Self, at: u32, text: &str| f(document, at, text)),
         )
     }
 
@@ -163,9 +170,34 @@ impl Document {
         )
     }
 
+    /// Whether the text is in memory, where it knows better than any summary.
+    pub(super) fn is_open(&self) -> bool {
+        self.imp().session().is_some()
+    }
+
     /// Takes over what the library says.
     pub(super) fn show_summary(&self, summary: &DocumentSummary) {
         self.imp().show_summary(summary);
+    }
+
+    /// The document was joined just now: an empty text means that nothing has arrived.
+    pub(super) fn joined(&self) {
+        self.imp().is_newly_joined.set(true);
+        self.imp().refresh_waiting();
+    }
+
+    /// Somebody's copy was compared with ours to the end, so what is not here is nowhere.
+    pub(super) fn compared(&self) {
+        // What came with it may still be on its way to the screen.
+        let document = self.downgrade();
+        self.imp().tasks.spawn(async move {
+            glib::timeout_future(COMPARED_DELAY).await;
+            let Some(document) = document.upgrade() else {
+                return;
+            };
+            document.imp().has_content.set(true);
+            document.imp().refresh_waiting();
+        });
     }
 
     /// Reads again who is connected and who takes part.

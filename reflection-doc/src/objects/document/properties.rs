@@ -30,9 +30,13 @@ pub struct Document {
     pub(super) session_tasks: Tasks,
     /// Short questions to the node.
     pub(super) tasks: Tasks,
-    /// Whether somebody has had everything that we have, or anything ever arrived: from then on
-    /// an empty text is empty and not awaited.
+    /// Whether anything ever arrived, or somebody's copy was compared with ours to the end: from
+    /// then on an empty text is empty and not awaited.
     pub(super) has_content: Cell<bool>,
+    /// Whether anybody else has written anything.
+    pub(super) others_wrote: Cell<bool>,
+    /// Whether it was joined while this program runs.
+    pub(super) is_newly_joined: Cell<bool>,
     pub(super) is_marking_read: Cell<bool>,
 
     /// The id as text.
@@ -52,7 +56,7 @@ pub struct Document {
     is_unread: Cell<bool>,
     /// Whether this device may not change it.
     #[property(get)]
-    is_read_only: Cell<bool>,
+    pub(super) is_read_only: Cell<bool>,
     /// Whether it was joined and nothing of it has arrived yet.
     #[property(get)]
     is_waiting: Cell<bool>,
@@ -90,6 +94,8 @@ impl Default for Document {
             session_tasks: Tasks::default(),
             tasks: Tasks::default(),
             has_content: Cell::default(),
+            others_wrote: Cell::default(),
+            is_newly_joined: Cell::default(),
             is_marking_read: Cell::default(),
             id: RefCell::default(),
             title: RefCell::default(),
@@ -198,8 +204,8 @@ impl Document {
     }
 
     pub(super) fn refresh_waiting(&self) {
-        let others = self.authors.borrow().n_items() > 1;
-        if self.chars.get() > 0 || self.people_in_step.get() > 0 || others {
+        let others = self.others_wrote.get();
+        if self.chars.get() > 0 || others {
             self.has_content.set(true);
         }
         self.set_is_waiting(self.was_joined() && !self.has_content.get());
@@ -207,23 +213,41 @@ impl Document {
 
     /// Reads who is connected. Costs nothing: the node keeps it in memory.
     pub(super) fn refresh_status(&self) {
-        let Some((library, topic)) = self.handles() else { return };
+        let Some((library, topic)) = self.handles() else {
+            return;
+        };
         let status = library.node().status(&topic);
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         self.set_people_here(count(status.connected.len()));
         self.set_people_in_step(count(status.in_step));
-        let known: Vec<_> = self.authors.borrow().to_vec().iter().map(|a| a.id()).collect();
+        let known: Vec<_> = self
+            .authors
+            .borrow()
+            .to_vec()
+            .iter()
+            .map(|a| a.id())
+            .collect();
         self.show_authors(&known, &status.connected);
         self.refresh_waiting();
     }
 
     /// Asks the node who takes part.
     pub(super) fn refresh_authors(&self) {
-        let Some((library, topic)) = self.handles() else { return };
+        let Some((library, topic)) = self.handles() else {
+            return;
+        };
         let document = self.obj().downgrade();
         self.tasks.spawn(async move {
-            let Ok(authors) = library.node().authors(&topic).await else { return };
-            let Some(document) = document.upgrade() else { return };
+            let Ok(authors) = library.node().authors(&topic).await else {
+                return;
+            };
+            let Some(document) = document.upgrade() else {
+                return;
+            };
+            let own = library.node().id();
+            if authors.iter().any(|author| *author != own) {
+                document.imp().others_wrote.set(true);
+            }
             let connected = library.node().status(&topic).connected;
             document.imp().show_authors(&authors, &connected);
             document.imp().refresh_waiting();
@@ -235,8 +259,12 @@ impl Document {
         authors: &[reflection_node::identity::AuthorId],
         connected: &[reflection_node::identity::AuthorId],
     ) {
-        let Some((library, _)) = self.handles() else { return };
+        let Some((library, _)) = self.handles() else {
+            return;
+        };
         let everybody: Vec<_> = authors.iter().chain(connected).copied().collect();
-        self.authors.borrow().update(&library.node().id(), &everybody, connected);
+        self.authors
+            .borrow()
+            .update(&library.node().id(), &everybody, connected);
     }
 }

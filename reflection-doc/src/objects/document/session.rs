@@ -3,16 +3,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gio::prelude::*;
 use gio::subclass::prelude::*;
+use reflection_node::access::Access;
 use reflection_node::pipeline::{Delivered, DocumentStream, StreamError};
 
 use super::properties::Document;
 use super::{DocumentPhase, EditRefused, SaveState, Trouble};
-use crate::engine::{Effect, Engine, Pace};
-use crate::open_document::{OpenDocument, Publisher};
+use crate::engine::{Effect, Engine, Pace, title};
+use crate::open_document::{HeldTurn, OpenDocument, Publisher};
 
 /// Pause between attempts to let go of a text that could not be saved.
 const RELEASE_RETRY: Duration = Duration::from_secs(2);
@@ -32,6 +33,8 @@ pub(super) struct Session {
     pub(super) waiting: RefCell<Vec<async_channel::Sender<bool>>>,
     /// How many bodies are on their way to the disk.
     pub(super) in_flight: Cell<usize>,
+    /// Keeps others in this process from opening the document.
+    _turn: HeldTurn,
 }
 
 impl Document {
@@ -41,8 +44,7 @@ impl Document {
 
     /// Whether this device joined the document rather than made it.
     pub(super) fn was_joined(&self) -> bool {
-        // TODO(lead): the summary has to say.
-        false
+        self.is_newly_joined.get() || self.access.get() == Access::Read
     }
 
     /// Loads the text, unless it is there or on its way.
@@ -50,19 +52,27 @@ impl Document {
         if !matches!(self.phase(), DocumentPhase::Closed | DocumentPhase::Failed) {
             return;
         }
-        let Some((library, topic)) = self.handles() else { return };
+        let Some((library, topic)) = self.handles() else {
+            return;
+        };
         self.set_phase(DocumentPhase::Opening);
         self.set_trouble(Trouble::Nothing);
         let document = self.obj().downgrade();
         self.session_tasks.spawn(async move {
             let opened = library.open_document(&topic).await;
-            let Some(document) = document.upgrade() else { return };
+            let Some(document) = document.upgrade() else {
+                return;
+            };
             let imp = document.imp();
             match opened {
                 Ok(opened) => imp.begin_session(opened),
                 Err(_) => {
-                    let unreadable = imp.access.get() == reflection_node::access::Access::Replica;
-                    imp.set_trouble(if unreadable { Trouble::Unreadable } else { Trouble::NotLoaded });
+                    let unreadable = imp.access.get() == Access::Replica;
+                    imp.set_trouble(if unreadable {
+                        Trouble::Unreadable
+                    } else {
+                        Trouble::NotLoaded
+                    });
                     imp.set_phase(DocumentPhase::Failed);
                 }
             }
@@ -79,11 +89,17 @@ impl Document {
             is_urgent: Cell::new(false),
             waiting: RefCell::default(),
             in_flight: Cell::new(0),
+            _turn: opened.turn,
         });
         self.set_access(opened.access);
         self.session.replace(Some(session.clone()));
-        self.session_tasks.spawn(receive(self.obj().downgrade(), session.clone(), opened.stream));
-        self.session_tasks.spawn(super::commits::save(self.obj().downgrade(), session, woken));
+        self.session_tasks.spawn(receive(
+            self.obj().downgrade(),
+            session.clone(),
+            opened.stream,
+        ));
+        self.session_tasks
+            .spawn(super::commits::save(self.obj().downgrade(), session, woken));
         self.show_text_facts();
         self.set_phase(DocumentPhase::Open);
         self.refresh_status();
@@ -129,8 +145,11 @@ impl Document {
         if self.is_read_only.get() {
             return Err(EditRefused::ReadOnly);
         }
-        session.engine.borrow_mut().edit(at as usize, delete as usize, insert)?;
-        session.pace.borrow_mut().edited(Instant::now());
+        session
+            .engine
+            .borrow_mut()
+            .edit(at as usize, delete as usize, insert)?;
+        session.pace.borrow_mut().edited();
         if self.save_state() != SaveState::Failing {
             self.set_save_state(SaveState::Saving);
         }
@@ -148,9 +167,13 @@ impl Document {
                 return;
             }
         };
-        let own = self.handles().map(|(library, _)| library.node().id());
-        if batch.iter().any(|delivered| Some(delivered.author) != own) {
+        let own = session.engine.borrow().author();
+        if batch.iter().any(|delivered| delivered.author != own) {
             self.has_content.set(true);
+        }
+        if let Some(newest_us) = batch.iter().map(|delivered| delivered.time_us).max() {
+            // Clocks of others may be wrong; nothing was changed in the future.
+            self.set_updated_us(newest_us.min(now_us()).max(self.obj().updated_us()));
         }
         if !effects.is_empty() {
             self.announce(&effects);
@@ -178,10 +201,12 @@ impl Document {
 
     /// Title and length, from the text itself.
     pub(super) fn show_text_facts(&self) {
-        let Some(session) = self.session() else { return };
+        let Some(session) = self.session() else {
+            return;
+        };
         let (title, chars) = {
             let engine = session.engine.borrow();
-            (engine.title(), engine.len_chars())
+            (title(&engine.text()), engine.len_chars())
         };
         self.set_title(&title);
         self.set_chars(chars as u64);
@@ -191,18 +216,24 @@ impl Document {
     /// Whoever has the text before their eyes has read what arrives.
     fn mark_read(&self) {
         self.set_is_unread(false);
-        let Some((library, topic)) = self.handles() else { return };
+        let Some((library, topic)) = self.handles() else {
+            return;
+        };
         if self.is_marking_read.replace(true) {
             return;
         }
         let document = self.obj().downgrade();
         self.tasks.spawn(async move {
             glib::timeout_future(MARK_READ_DELAY).await;
-            let Some(document) = document.upgrade() else { return };
-            document.imp().is_marking_read.set(false);
-            drop(document);
+            match document.upgrade() {
+                Some(document) => document.imp().is_marking_read.set(false),
+                None => return,
+            }
             // A mark that could not be written shows the dot again, and nothing worse.
             let _ = library.mark_read(&topic).await;
+            if let Some(document) = document.upgrade() {
+                document.imp().set_is_unread(false);
+            }
         });
     }
 
@@ -223,7 +254,9 @@ async fn receive(
 ) {
     loop {
         let batch = stream.next().await;
-        let Some(document) = document.upgrade() else { return };
+        let Some(document) = document.upgrade() else {
+            return;
+        };
         match batch {
             Ok(batch) => document.imp().apply(&session, &batch),
             Err(StreamError::Closed) => return,
@@ -233,4 +266,12 @@ async fn receive(
             }
         }
     }
+}
+
+fn now_us() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| {
+            u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+        })
 }

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Stories of the objects on a real library, with loopback as the network.
+
+#![allow(clippy::unwrap_used)]
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use gio::prelude::*;
+use reflection_node::access::{Access, Code};
+use reflection_node::identity::AuthorKey;
+use reflection_node::store::DataFolder;
+use reflection_node::{Mode, NetworkConfig};
+
+use super::{Document, DocumentPhase, EditRefused, SaveState, Service};
+
+/// Longer than anything here takes on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(30);
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Plays a story on a main context of its own.
+fn play<F: Future<Output = ()>>(story: impl FnOnce() -> F) {
+    let context = glib::MainContext::new();
+    context
+        .with_thread_default(|| {
+            context.block_on(async {
+                glib::future_with_timeout(2 * DEADLINE, story())
+                    .await
+                    .unwrap();
+            });
+        })
+        .unwrap();
+}
+
+/// Waits until an object's properties fulfil a condition.
+async fn until<T: IsA<glib::Object>>(object: &T, what: &str, condition: impl Fn(&T) -> bool) {
+    let (changed, changes) = async_channel::unbounded();
+    let handler = object.connect_notify_local(None, move |_, _| {
+        let _ = changed.try_send(());
+    });
+    let fulfilled = async {
+        while !condition(object) {
+            changes.recv().await.unwrap();
+        }
+    };
+    let in_time = glib::future_with_timeout(DEADLINE, fulfilled).await;
+    assert!(in_time.is_ok(), "still not: {what}");
+    object.disconnect(handler);
+}
+
+async fn is_open(document: &Document) {
+    document.open();
+    until(document, "open", |document| {
+        document.phase() == DocumentPhase::Open
+    })
+    .await;
+}
+
+async fn is_saved(document: &Document) {
+    until(document, "saved", |document| {
+        document.save_state() == SaveState::Saved
+    })
+    .await;
+}
+
+async fn service(folder: &Path, key: &AuthorKey, mode: Mode) -> Service {
+    let network = NetworkConfig {
+        mode,
+        bind: vec!["127.0.0.1:0".parse().unwrap()],
+        mdns: false,
+        ..NetworkConfig::default()
+    };
+    let folder = DataFolder::open(folder).unwrap();
+    Service::open(folder, key.clone(), network).await.unwrap()
+}
+
+/// A copy of a document's text that is kept by its signals alone, as a screen keeps it.
+fn mirror(document: &Document) -> Rc<RefCell<Vec<char>>> {
+    let text: Rc<RefCell<Vec<char>>> = Rc::new(RefCell::new(document.text().chars().collect()));
+    let copy = text.clone();
+    document.connect_text_inserted(move |_, at, inserted| {
+        let at = at as usize;
+        copy.borrow_mut().splice(at..at, inserted.chars());
+    });
+    let copy = text.clone();
+    document.connect_text_deleted(move |_, at, count| {
+        copy.borrow_mut().drain(at as usize..(at + count) as usize);
+    });
+    text
+}
+
+fn type_text(document: &Document, mirror: &RefCell<Vec<char>>, at: usize, text: &str) {
+    document
+        .insert_text(u32::try_from(at).unwrap(), text)
+        .unwrap();
+    mirror.borrow_mut().splice(at..at, text.chars());
+}
+
+#[test]
+fn what_is_typed_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = AuthorKey::generate();
+    play(|| async {
+        let service = service(folder.path(), &key, Mode::Offline).await;
+        let document = service.create_document().await.unwrap();
+        assert!(matches!(
+            document.insert_text(0, "x"),
+            Err(EditRefused::NotOpen)
+        ));
+        is_open(&document).await;
+        document.insert_text(0, "# Títle 👋🏽\nשלום").unwrap();
+        assert_eq!(document.save_state(), SaveState::Saving);
+        document.delete_range(3, 1).unwrap();
+        is_saved(&document).await;
+        assert_eq!(document.title(), "Ttle 👋🏽");
+        // What is typed last is not saved yet when everything is closed.
+        document.insert_text(0, "last ").unwrap();
+        document.close();
+        service.close(CLOSE_DEADLINE).await.unwrap();
+    });
+    play(|| async {
+        let service = service(folder.path(), &key, Mode::Offline).await;
+        assert_eq!(service.documents().n_items(), 1);
+        let document = service.documents().to_vec().remove(0);
+        assert_eq!(document.title(), "last # Ttle 👋🏽");
+        is_open(&document).await;
+        assert_eq!(document.text(), "last # Ttle 👋🏽\nשלום");
+        assert!(!document.is_waiting());
+        service.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+#[test]
+fn a_text_is_let_go_when_nobody_looks_and_is_back_when_somebody_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = AuthorKey::generate();
+    play(|| async {
+        let service = service(folder.path(), &key, Mode::Offline).await;
+        let document = service.create_document().await.unwrap();
+        is_open(&document).await;
+        document.open();
+        document.insert_text(0, "kept").unwrap();
+        document.close();
+        assert_eq!(
+            document.phase(),
+            DocumentPhase::Open,
+            "somebody else still looks"
+        );
+        document.close();
+        until(&document, "closed", |document| {
+            document.phase() == DocumentPhase::Closed
+        })
+        .await;
+        assert_eq!(document.text(), "");
+        is_open(&document).await;
+        assert_eq!(document.text(), "kept");
+        service.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+#[test]
+fn two_people_write_one_text() {
+    let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    play(|| async {
+        let anna = service(folders.0.path(), &AuthorKey::generate(), Mode::Local).await;
+        let ben = service(folders.1.path(), &AuthorKey::generate(), Mode::Local).await;
+        let hers = anna.create_document().await.unwrap();
+        is_open(&hers).await;
+        let her_screen = mirror(&hers);
+        type_text(&hers, &her_screen, 0, "# Plan 🎉\n");
+
+        let code = hers.code(Access::Write).await.unwrap();
+        let his = ben.join_document(&code).await.unwrap();
+        assert!(his.is_waiting());
+        is_open(&his).await;
+        until(&his, "the text arrived", |his| his.title() == "Plan 🎉").await;
+        assert!(!his.is_waiting());
+        let his_screen = mirror(&his);
+        until(&hers, "she sees him", |hers| hers.people_here() == 1).await;
+        assert_eq!(hers.authors().n_items(), 2);
+
+        let end = his_screen.borrow().len();
+        type_text(&his, &his_screen, end, "தமிழ்");
+        type_text(&hers, &her_screen, 2, "Our ");
+        until(&hers, "his edit arrived", |hers| hers.chars() == 18).await;
+        until(&his, "her edit arrived", |his| his.chars() == 18).await;
+        assert_eq!(hers.text(), his.text());
+        for (document, screen) in [(&hers, &her_screen), (&his, &his_screen)] {
+            assert_eq!(document.text(), screen.borrow().iter().collect::<String>());
+        }
+        ben.close(CLOSE_DEADLINE).await.unwrap();
+        until(&hers, "she sees him go", |hers| hers.people_here() == 0).await;
+        anna.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+#[test]
+fn a_reader_reads_and_cannot_write() {
+    let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    play(|| async {
+        let anna = service(folders.0.path(), &AuthorKey::generate(), Mode::Local).await;
+        let ben = service(folders.1.path(), &AuthorKey::generate(), Mode::Local).await;
+        let hers = anna.create_document().await.unwrap();
+        is_open(&hers).await;
+        hers.insert_text(0, "to be read").unwrap();
+        let code: Code = hers.code(Access::Read).await.unwrap();
+        let his = ben.join_document(&code).await.unwrap();
+        assert!(his.is_read_only());
+        is_open(&his).await;
+        until(&his, "the text arrived", |his| his.title() == "to be read").await;
+        assert!(matches!(
+            his.insert_text(0, "x"),
+            Err(EditRefused::ReadOnly)
+        ));
+        assert!(his.code(Access::Write).await.is_none());
+        anna.close(CLOSE_DEADLINE).await.unwrap();
+        ben.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+#[test]
+fn the_last_changed_document_comes_first_and_a_deleted_one_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    play(|| async {
+        let service = service(folder.path(), &AuthorKey::generate(), Mode::Offline).await;
+        let first = service.create_document().await.unwrap();
+        let second = service.create_document().await.unwrap();
+        assert_eq!(
+            service.documents().to_vec(),
+            [second.clone(), first.clone()]
+        );
+        is_open(&first).await;
+        first.insert_text(0, "newest").unwrap();
+        until(&first, "saved", |first| first.chars() == 6).await;
+        let documents = service.documents();
+        glib::future_with_timeout(DEADLINE, async {
+            while documents.to_vec() != [first.clone(), second.clone()] {
+                glib::timeout_future(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .unwrap();
+
+        let deleted = Rc::new(RefCell::new(false));
+        first.connect_deleted({
+            let deleted = deleted.clone();
+            move |_| {
+                deleted.replace(true);
+            }
+        });
+        service.delete_document(&first).await.unwrap();
+        assert!(*deleted.borrow());
+        assert_eq!(service.documents().to_vec(), [second]);
+        assert_eq!(first.phase(), DocumentPhase::Closed);
+        service.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
