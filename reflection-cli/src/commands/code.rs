@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `code`: a code that hands a right on.
+
+use clap::Args;
+use reflection_doc::library::Library;
+use reflection_node::access::Access;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{CommandError, Results, document, give};
+
+#[derive(Debug, Serialize, Deserialize, Args)]
+pub(crate) struct CodeCommand {
+    /// Which document
+    #[arg(value_name = "DOC")]
+    document: String,
+    /// A code for reading only
+    #[arg(long, conflicts_with = "replica")]
+    read_only: bool,
+    /// A code for keeping a copy that cannot be read
+    #[arg(long)]
+    replica: bool,
+    /// Leave out how this machine is reached
+    #[arg(long)]
+    no_hints: bool,
+}
+
+impl CodeCommand {
+    pub(super) async fn execute(
+        &self,
+        library: &Library,
+        results: &Results,
+    ) -> Result<(), CommandError> {
+        let access = match (self.read_only, self.replica) {
+            (true, _) => Access::Read,
+            (_, true) => Access::Replica,
+            _ => Access::Write,
+        };
+        let topic = document::find(library, &self.document).await?;
+        let code = library.node().code(&topic, access, !self.no_hints).await?;
+        let result = json!({ "code": code.to_string(), "access": access.as_str() });
+        give(results, result).await;
+        Ok(())
+    }
+}

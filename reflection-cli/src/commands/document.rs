@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Finding the document that an argument means.
+
+use reflection_doc::library::Library;
+use reflection_node::access::TopicId;
+
+use super::CommandError;
+
+/// Stands for the document that was created or joined last.
+const LAST: &str = "@last";
+
+/// Finds a document by its id, a unique prefix of one, or `@last`.
+pub(super) async fn find(library: &Library, argument: &str) -> Result<TopicId, CommandError> {
+    let documents = library.node().documents().await?;
+    if argument == LAST {
+        let last = documents.last().ok_or_else(|| CommandError::failed("there are no documents"))?;
+        return Ok(last.topic);
+    }
+    let wanted = argument.to_ascii_lowercase();
+    if wanted.is_empty() || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(CommandError::WrongUse(
+            "a document is named by its id, by the beginning of it, or by @last".into(),
+        ));
+    }
+    let mut matching =
+        documents.iter().filter(|document| document.topic.to_string().starts_with(&wanted));
+    match (matching.next(), matching.next()) {
+        (Some(document), None) => Ok(document.topic),
+        (None, _) => Err(CommandError::failed("there is no such document here")),
+        (Some(_), Some(_)) => {
+            Err(CommandError::failed("more than one document begins with that id"))
+        }
+    }
+}

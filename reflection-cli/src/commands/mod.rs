@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The commands, one file each.
+
+mod cat;
+mod code;
+mod delete;
+mod document;
+mod edit;
+mod id;
+mod join;
+mod list;
+mod new;
+mod play;
+mod run;
+mod stats;
+mod sync;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use reflection_doc::library::{Library, LibraryError};
+use reflection_node::access::Hint;
+use reflection_node::{DocumentError, Mode, NetworkConfig};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::session::{self, Session};
+use crate::{output, rpc};
+
+/// Write together, from the command line.
+#[derive(Debug, Parser)]
+#[command(name = "reflection-cli", version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Action,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Folder with identity and documents [default: $XDG_DATA_HOME/reflection]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How far to reach: offline, local or internet
+    #[arg(long, global = true, default_value = "internet", value_name = "MODE")]
+    pub(crate) mode: Mode,
+    /// Address to listen at (repeatable)
+    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    pub(crate) bind: Vec<SocketAddr>,
+    /// Peer to connect to (repeatable)
+    #[arg(long, global = true, value_name = "ENDPOINT@ADDR:PORT", value_parser = parse_peer)]
+    pub(crate) peer: Vec<Hint>,
+    /// Relay to use in place of the public ones (repeatable)
+    #[arg(long, global = true, value_name = "URL", value_parser = parse_relay)]
+    pub(crate) relay: Vec<RelayUrl>,
+    /// Node that introduces peers to each other (repeatable)
+    #[arg(long, global = true, value_name = "ENDPOINT[@ADDR:PORT]", value_parser = parse_bootstrap)]
+    pub(crate) bootstrap: Vec<Hint>,
+    /// Neither announce nor look for peers on the local network
+    #[arg(long, global = true)]
+    pub(crate) no_mdns: bool,
+    /// Give every result as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more in the log (repeatable)
+    #[arg(short = 'v', long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+type RelayUrl = reflection_node::RelayUrl;
+
+fn parse_peer(text: &str) -> Result<Hint, String> {
+    let hint = parse_bootstrap(text)?;
+    if hint.addresses.is_empty() { Err("expected ENDPOINT@ADDR:PORT".into()) } else { Ok(hint) }
+}
+
+fn parse_bootstrap(text: &str) -> Result<Hint, String> {
+    let (endpoint, address) = match text.split_once('@') {
+        Some((endpoint, address)) => (endpoint, Some(address)),
+        None => (text, None),
+    };
+    let endpoint = endpoint.parse().map_err(|error: reflection_node::identity::ParseAuthorIdError| {
+        error.to_string()
+    })?;
+    let addresses = address
+        .map(|address| address.parse().map_err(|_| format!("{address} is no address with a port")))
+        .transpose()?;
+    Ok(Hint { endpoint, addresses: addresses.into_iter().collect(), relay: None })
+}
+
+fn parse_relay(text: &str) -> Result<RelayUrl, String> {
+    text.parse().map_err(|_| format!("{text} is not a URL"))
+}
+
+impl Global {
+    /// How the node is to reach others.
+    pub(crate) fn network(&self) -> NetworkConfig {
+        NetworkConfig {
+            mode: self.mode,
+            bind: self.bind.clone(),
+            peers: self.peer.iter().chain(&self.bootstrap).cloned().collect(),
+            relays: self.relay.clone(),
+            mdns: !self.no_mdns,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Stay online until SIGTERM, and serve the other commands
+    Run(run::Run),
+    #[command(flatten)]
+    Command(Command),
+}
+
+/// What a running process can be asked to do.
+#[derive(Debug, Serialize, Deserialize, Subcommand)]
+#[serde(tag = "method", content = "params", rename_all = "kebab-case")]
+pub(crate) enum Command {
+    /// Show this installation's author and endpoint id
+    Id(id::Id),
+    /// Make a document, from a file if one is given, and show its write code
+    New(new::New),
+    /// List the documents
+    List(list::List),
+    /// Show a code by which a document is shared
+    Code(code::CodeCommand),
+    /// Take part in a document by a code or a reflection: link; - reads it from standard input
+    Join(join::Join),
+    /// Print the exact text of a document
+    Cat(cat::Cat),
+    /// Make one edit, durable on return
+    Edit(edit::Edit),
+    /// Apply an editing trace to an empty document as if typed
+    Play(play::Play),
+    /// Exchange with the peers that can be reached until nothing is left
+    Sync(sync::Sync),
+    /// Remove a document from this machine
+    Delete(delete::Delete),
+    /// Show what documents take
+    Stats(stats::Stats),
+}
+
+/// Why a command failed, as one sentence. The exit code follows from the kind.
+#[derive(Clone, Debug, thiserror::Error, Serialize, Deserialize)]
+pub(crate) enum CommandError {
+    #[error("{0}")]
+    Failed(String),
+    #[error("{0}")]
+    WrongUse(String),
+}
+
+impl CommandError {
+    #[allow(clippy::needless_pass_by_value)]
+    pub(crate) fn failed(error: impl ToString) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<LibraryError> for CommandError {
+    fn from(error: LibraryError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<DocumentError> for CommandError {
+    fn from(error: DocumentError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<reflection_node::store::StoreError> for CommandError {
+    fn from(error: reflection_node::store::StoreError) -> Self {
+        Self::failed(error)
+    }
+}
+
+/// Where results of a command go as they come.
+pub(crate) type Results = async_channel::Sender<Value>;
+
+/// Carries out what the command line asks for.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
+    let Arguments { global, command } = arguments;
+    let command = match command {
+        Action::Run(run) => return run.run(&global).await,
+        Action::Command(command) => command.prepare()?,
+    };
+    let folder = session::folder(&global)?;
+    let (results, receiver) = async_channel::bounded(64);
+    let show = output::show(&command, global.json, receiver);
+    let (done, shown) = match rpc::client::connect(&folder).await? {
+        Some(connection) => {
+            futures_util::future::join(rpc::client::call(connection, &command, results), show).await
+        }
+        None => {
+            let carry_out = async {
+                let session = Session::open(&global).await?;
+                let done = execute(&command, &session.library, &results).await;
+                drop(results);
+                session.close().await;
+                done
+            };
+            futures_util::future::join(carry_out, show).await
+        }
+    };
+    done.and(shown)
+}
+
+impl Command {
+    /// Takes in what the process that carries the command out could not see: standard input,
+    /// and files by relative names.
+    fn prepare(self) -> Result<Self, CommandError> {
+        match self {
+            Self::New(new) => new.prepare().map(Self::New),
+            Self::Join(join) => join.prepare().map(Self::Join),
+            Self::Play(play) => play.prepare().map(Self::Play),
+            other => Ok(other),
+        }
+    }
+}
+
+/// Carries out a command on an open library.
+pub(crate) async fn execute(
+    command: &Command,
+    library: &Library,
+    results: &Results,
+) -> Result<(), CommandError> {
+    match command {
+        Command::Id(id) => id.execute(library, results).await,
+        Command::New(new) => new.execute(library, results).await,
+        Command::List(list) => list.execute(library, results).await,
+        Command::Code(code) => code.execute(library, results).await,
+        Command::Join(join) => join.execute(library, results).await,
+        Command::Cat(cat) => cat.execute(library, results).await,
+        Command::Edit(edit) => edit.execute(library, results).await,
+        Command::Play(play) => play.execute(library, results).await,
+        Command::Sync(sync) => sync.execute(library, results).await,
+        Command::Delete(delete) => delete.execute(library, results).await,
+        Command::Stats(stats) => stats.execute(library, results).await,
+    }
+}
+
+/// Hands on one result; whoever does not listen any more does not want it.
+async fn give(results: &Results, value: Value) {
+    let _ = results.send(value).await;
+}

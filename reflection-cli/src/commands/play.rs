@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `play`: an editing trace, as if typed.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use reflection_doc::engine::Pace;
+use reflection_doc::library::Library;
+use reflection_doc::open_document::{OpenDocument, PublishFailure, Publisher};
+use reflection_node::pipeline::{Delivered, Published, StreamError};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{CommandError, Results, document, give};
+use crate::trace::{Edit, Trace};
+
+/// Edits made between two looks at what else is to be done, where no rate is given.
+const EDITS_PER_TURN: usize = 500;
+/// How often the progress is told, in edits.
+const PROGRESS_EDITS: usize = 10_000;
+
+#[derive(Debug, Serialize, Deserialize, Args)]
+pub(crate) struct Play {
+    /// Which document; empty, unless one person of a trace is played
+    #[arg(value_name = "DOC")]
+    document: String,
+    /// The trace, JSON or gzipped JSON
+    #[arg(value_name = "TRACE")]
+    trace: PathBuf,
+    /// Edits a second [default: as fast as possible]
+    #[arg(long, value_name = "R", value_parser = parse_rate)]
+    rate: Option<f64>,
+    /// Play the edits of this person alone, on the text as it stands
+    #[arg(long, value_name = "A")]
+    agent: Option<usize>,
+    /// Print `acked N` each time the first N edits have become durable
+    #[arg(long)]
+    ack: bool,
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|rate| (1e-3..=1e6).contains(rate))
+        .ok_or_else(|| format!("{text} is not a number of edits a second"))
+}
+
+type Publishing = Pin<Box<dyn Future<Output = Result<Option<Published>, PublishFailure>>>>;
+
+impl Play {
+    pub(super) fn prepare(mut self) -> Result<Self, CommandError> {
+        self.trace = std::path::absolute(&self.trace).map_err(CommandError::failed)?;
+        Ok(self)
+    }
+
+    pub(super) async fn execute(
+        &self,
+        library: &Library,
+        results: &Results,
+    ) -> Result<(), CommandError> {
+        let trace = Trace::read(&self.trace).map_err(CommandError::failed)?;
+        let edits = trace.edits(self.agent).map_err(CommandError::failed)?;
+        let topic = document::find(library, &self.document).await?;
+        let document = library.open_document(&topic).await?;
+        if self.agent.is_none() && document.engine.len_chars() > 0 {
+            return Err(CommandError::failed("the document is not empty"));
+        }
+        let started = Instant::now();
+        let mut player = Player {
+            publisher: document.publisher.clone(),
+            document,
+            edits,
+            done: 0,
+            rate: self.rate,
+            is_clamped: self.agent.is_some(),
+            started,
+            pace: Pace::default(),
+            publishing: None,
+            in_flight: 0,
+            operations: 0,
+            acknowledge: self.ack.then(|| results.clone()),
+            progress: results.clone(),
+        };
+        player.play().await?;
+        let result = json!({
+            "edits": player.done,
+            "operations": player.operations,
+            "seconds": started.elapsed().as_secs_f64(),
+        });
+        give(results, result).await;
+        Ok(())
+    }
+}
+
+struct Player {
+    document: OpenDocument,
+    publisher: Publisher,
+    edits: VecDeque<Edit>,
+    /// Edits made.
+    done: usize,
+    rate: Option<f64>,
+    is_clamped: bool,
+    started: Instant,
+    pace: Pace,
+    publishing: Option<Publishing>,
+    /// Edits that will be durable when what is being published is.
+    in_flight: usize,
+    operations: u64,
+    acknowledge: Option<Results>,
+    progress: Results,
+}
+
+impl Player {
+    async fn play(&mut self) -> Result<(), CommandError> {
+        loop {
+            if self.publishing.is_none() && self.edits.is_empty() && !self.document.engine.has_changes()
+            {
+                return Ok(());
+            }
+            self.publish_if_due();
+            let edit_due = self.next_edit_due();
+            let publish_due = match self.publishing {
+                // Joined while an operation is on its way.
+                Some(_) => None,
+                None => self.pace.due(Instant::now()),
+            };
+            tokio::select! {
+                biased;
+                published = optional(self.publishing.as_mut()) => {
+                    self.publishing = None;
+                    self.published(published).await?;
+                }
+                news = self.document.stream.next() => self.hear(news)?,
+                () = sleep(publish_due) => {}
+                () = sleep(edit_due) => self.make_edits().await?,
+            }
+        }
+    }
+
+    fn publish_if_due(&mut self) {
+        let now = Instant::now();
+        let is_due = self.pace.due(now) == Some(Duration::ZERO) || self.edits.is_empty();
+        if self.publishing.is_some() || !is_due {
+            return;
+        }
+        let bodies = self.document.engine.take_changes();
+        if bodies.is_empty() {
+            return;
+        }
+        self.operations += bodies.len() as u64;
+        self.in_flight = self.done;
+        self.pace.sent(now);
+        let publisher = self.publisher.clone();
+        self.publishing = Some(Box::pin(async move { publisher.publish(bodies).await }));
+    }
+
+    async fn published(
+        &mut self,
+        published: Result<Option<Published>, PublishFailure>,
+    ) -> Result<(), CommandError> {
+        published.map_err(CommandError::failed)?;
+        if let Some(results) = &self.acknowledge {
+            give(results, json!({ "acked": self.in_flight })).await;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, news: Result<Vec<Delivered>, StreamError>) -> Result<(), CommandError> {
+        let news = news.map_err(CommandError::failed)?;
+        let own = self.document.engine.author();
+        let others: Vec<Delivered> =
+            news.into_iter().filter(|operation| operation.author != own).collect();
+        self.document.engine.apply(&others).map_err(CommandError::failed)?;
+        Ok(())
+    }
+
+    fn next_edit_due(&self) -> Option<Duration> {
+        if self.edits.is_empty() {
+            return None;
+        }
+        let Some(rate) = self.rate else { return Some(Duration::ZERO) };
+        #[allow(clippy::cast_precision_loss)]
+        let due = Duration::from_secs_f64(self.done as f64 / rate);
+        Some(due.saturating_sub(self.started.elapsed()))
+    }
+
+    /// Makes the edits that are due.
+    async fn make_edits(&mut self) -> Result<(), CommandError> {
+        for _ in 0..EDITS_PER_TURN {
+            if self.next_edit_due() != Some(Duration::ZERO) {
+                break;
+            }
+            let Some(edit) = self.edits.pop_front() else { break };
+            for patch in &edit.patches {
+                let length = self.document.engine.len_chars();
+                let (at, delete) = if self.is_clamped {
+                    let at = patch.at.min(length);
+                    (at, patch.delete.min(length - at))
+                } else {
+                    (patch.at, patch.delete)
+                };
+                self.document
+                    .engine
+                    .edit(at, delete, &patch.insert)
+                    .map_err(CommandError::failed)?;
+            }
+            self.pace.edited();
+            self.done += 1;
+            if self.done.is_multiple_of(PROGRESS_EDITS) {
+                give(&self.progress, json!({ "played": self.done })).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn optional<F: Future + Unpin>(future: Option<&mut F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep(due: Option<Duration>) {
+    match due {
+        Some(Duration::ZERO) => {}
+        Some(due) => tokio::time::sleep(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `stats`: what documents take on the disk and in memory.
+
+use clap::Args;
+use reflection_doc::library::Library;
+use reflection_node::access::TopicId;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{CommandError, Results, document, give};
+
+#[derive(Debug, Serialize, Deserialize, Args)]
+pub(crate) struct Stats {
+    /// Which document; all without it
+    #[arg(value_name = "DOC")]
+    document: Option<String>,
+}
+
+impl Stats {
+    pub(super) async fn execute(
+        &self,
+        library: &Library,
+        results: &Results,
+    ) -> Result<(), CommandError> {
+        let topics: Vec<TopicId> = match &self.document {
+            Some(argument) => vec![document::find(library, argument).await?],
+            None => {
+                library.node().documents().await?.into_iter().map(|info| info.topic).collect()
+            }
+        };
+        for topic in topics {
+            let statistics = library.node().statistics(&topic).await?;
+            let line = json!({
+                "document": topic.to_string(),
+                "operations": statistics.operations,
+                "authors": statistics.authors,
+                "bytes": {
+                    "headers": statistics.header_bytes,
+                    "bodies": statistics.body_bytes,
+                },
+                "memory_bytes": resident_bytes(),
+            });
+            give(results, line).await;
+        }
+        Ok(())
+    }
+}
+
+/// Resident memory of this process, in bytes; `None` where the system does not tell.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

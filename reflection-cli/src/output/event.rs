@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Events as lines of JSON.
+
+use reflection_node::{Event, Found, Route};
+use serde_json::{Value, json};
+
+fn route(route: &Route) -> (&'static str, Option<String>) {
+    match route {
+        Route::Direct(address) => ("direct", Some(address.to_string())),
+        Route::Relayed(url) => ("relayed", Some(url.clone())),
+        Route::Unknown => ("unknown", None),
+    }
+}
+
+fn how(found: Found) -> &'static str {
+    match found {
+        Found::LocalNetwork => "local-network",
+        Found::Code => "code",
+        Found::Configured => "configured",
+        Found::AddressBook => "address-book",
+        Found::Incoming => "incoming",
+    }
+}
+
+/// The line for an event; `None` for those that concern a screen alone.
+pub(crate) fn to_json(event: &Event) -> Option<Value> {
+    Some(match event {
+        Event::PeerFound { peer, found } => {
+            json!({ "event": "peer-found", "peer": peer.to_string(), "how": how(*found) })
+        }
+        Event::Connected { peer, route: by, rtt_ms } => {
+            let (how, address) = route(by);
+            json!({
+                "event": "connected",
+                "peer": peer.to_string(),
+                "route": how,
+                "address": address,
+                "rtt_ms": rtt_ms,
+            })
+        }
+        Event::Disconnected { peer, reason } => {
+            json!({ "event": "disconnected", "peer": peer.to_string(), "reason": reason })
+        }
+        Event::SyncStarted { peer, topic } => json!({
+            "event": "sync-started",
+            "peer": peer.to_string(),
+            "document": topic.to_string(),
+        }),
+        Event::SyncFinished { peer, topic, counts, duration_ms, error } => json!({
+            "event": "sync-finished",
+            "peer": peer.to_string(),
+            "document": topic.to_string(),
+            "operations_in": counts.operations_in,
+            "operations_out": counts.operations_out,
+            "bytes_in": counts.bytes_in,
+            "bytes_out": counts.bytes_out,
+            "duration_ms": duration_ms,
+            "error": error,
+        }),
+        Event::OperationRefused { topic, author, reason } => json!({
+            "event": "operation-refused",
+            "document": topic.to_string(),
+            "author": author.to_string(),
+            "reason": reason,
+        }),
+        Event::Fork { topic, author, sequence } => json!({
+            "event": "fork",
+            "document": topic.to_string(),
+            "author": author.to_string(),
+            "sequence": sequence,
+        }),
+        Event::ModeChanged { mode } => json!({ "event": "mode-changed", "mode": mode.as_str() }),
+        Event::StorageTrouble { message } => {
+            json!({ "event": "storage-trouble", "message": message })
+        }
+        Event::Missed { events } => {
+            json!({ "event": "error", "message": format!("{events} events were dropped") })
+        }
+        _ => return None,
+    })
+}

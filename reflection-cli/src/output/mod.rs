@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What people and scripts see: results on standard output, one sentence on standard error.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+pub(crate) mod event;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::commands::{Command, CommandError};
+
+/// Says why a command failed.
+pub(crate) fn fail(error: &CommandError) -> ExitCode {
+    // One line, whatever a name or a system message holds.
+    let sentence: String = error
+        .to_string()
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect();
+    eprintln!("reflection-cli: {sentence}");
+    match error {
+        CommandError::Failed(_) => ExitCode::from(1),
+        CommandError::WrongUse(_) => ExitCode::from(2),
+    }
+}
+
+/// Shows results as they come, until their sender is gone.
+pub(crate) async fn show(
+    command: &Command,
+    is_json: bool,
+    results: async_channel::Receiver<Value>,
+) -> Result<(), CommandError> {
+    while let Ok(value) = results.recv().await {
+        if let Some(played) = value.get("played") {
+            eprintln!("played {played} edits");
+            continue;
+        }
+        let shown = if let Some(acked) = value.get("acked") {
+            print(&format!("acked {acked}\n"))
+        } else if is_json {
+            print(&format!("{value}\n"))
+        } else {
+            print(&plain(command, &value))
+        };
+        // A reader that went away wants no more.
+        if shown.is_err() {
+            return Err(CommandError::failed("standard output was closed"));
+        }
+    }
+    Ok(())
+}
+
+/// Prints one event of a running process.
+pub(crate) fn print_event(event: &Value) -> std::io::Result<()> {
+    print(&format!("{event}\n"))
+}
+
+fn print(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A result in words.
+fn plain(command: &Command, value: &Value) -> String {
+    match command {
+        Command::Id(_) => format!("{}\n", text(value, "id")),
+        Command::New(_) | Command::Code(_) => format!("{}\n", text(value, "code")),
+        Command::Join(_) => format!("{}\n", text(value, "document")),
+        Command::Cat(_) => text(value, "text").to_owned(),
+        Command::Edit(_) => format!("{}\n", text(value, "operation")),
+        Command::Delete(_) => String::new(),
+        Command::List(_) => list_line(value),
+        Command::Play(_) | Command::Sync(_) | Command::Stats(_) => pairs(value),
+    }
+}
+
+fn list_line(value: &Value) -> String {
+    let mark = if value["unread"].as_bool().unwrap_or(false) { "*" } else { " " };
+    let title = match text(value, "title") {
+        "" => "(empty)",
+        title => title,
+    };
+    format!(
+        "{mark} {}  {:>8}  {:<7}  {}  {title}\n",
+        text(value, "document").get(..12).unwrap_or_default(),
+        value["chars"],
+        text(value, "access"),
+        text(value, "updated"),
+    )
+}
+
+/// `name value` pairs on one line.
+fn pairs(value: &Value) -> String {
+    let mut line = String::new();
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let separator = if line.is_empty() { "" } else { "  " };
+        let shown = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let _ = write!(line, "{separator}{name} {shown}");
+    }
+    line.push('\n');
+    line
+}
+
+/// A time as RFC 3339 in UTC, from microseconds since 1970.
+pub(crate) fn time(time_us: u64) -> String {
+    let seconds = i64::try_from(time_us / 1_000_000).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! People who use the command line, each with a data folder of their own, on loopback alone.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up. Nothing waits that long when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Someone with an installation.
+pub struct Person {
+    folder: TempDir,
+}
+
+impl Person {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The program with the options that keep it on this machine.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reflection-cli"));
+        command
+            .env_remove("RUST_LOG")
+            .arg("--data-dir")
+            .arg(self.data())
+            .args(["--mode", "local", "--no-mdns", "--bind", "127.0.0.1:0"])
+            .args(arguments);
+        command
+    }
+
+    /// Runs a command that neither listens nor dials.
+    pub fn offline(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reflection-cli"));
+        command
+            .env_remove("RUST_LOG")
+            .arg("--data-dir")
+            .arg(self.data())
+            .args(["--mode", "offline"])
+            .args(arguments);
+        command.output().unwrap()
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What a command that has to succeed prints.
+    pub fn stdout(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?} failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The JSON objects that a command that has to succeed prints.
+    pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let mut all = vec!["--json"];
+        all.extend_from_slice(arguments);
+        self.stdout(&all).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub fn cat(&self) -> String {
+        self.stdout(&["cat", "@last"])
+    }
+
+    /// Stays online.
+    pub fn online(&self) -> Online {
+        self.online_with(&[])
+    }
+
+    pub fn online_with(&self, arguments: &[&str]) -> Online {
+        let mut all = vec!["run"];
+        all.extend_from_slice(arguments);
+        Online::start(self.command(&all))
+    }
+
+    /// Makes a document from a text and gives its code.
+    pub fn creates(&self, text: &str) -> String {
+        let file = self.folder.path().join("text");
+        std::fs::write(&file, text).unwrap();
+        self.stdout(&["new", file.to_str().unwrap()]).trim().to_owned()
+    }
+
+    pub fn joins(&self, code: &str) {
+        self.stdout(&["join", code]);
+    }
+}
+
+/// A process that stays online; killed when dropped.
+pub struct Online {
+    child: Child,
+    lines: mpsc::Receiver<Value>,
+    pub ready: Value,
+}
+
+impl Online {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = lines(child.stdout.take().unwrap());
+        let ready = lines.recv_timeout(PATIENCE).expect("the process says that it is ready");
+        assert_eq!(ready["event"], "ready");
+        Self { child, lines, ready }
+    }
+
+    /// Waits for an event; gives it.
+    pub fn wait_for(&self, name: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = self
+                .lines
+                .recv_timeout(left)
+                .unwrap_or_else(|_| panic!("no event {name} came in time"));
+            if event["event"] == name && is_wanted(&event) {
+                return event;
+            }
+        }
+    }
+
+    /// Ends it as the system does, and gives how long that took.
+    pub fn terminate(mut self) -> Duration {
+        let started = Instant::now();
+        signal(&self.child, "TERM");
+        assert!(self.child.wait().unwrap().success(), "it ends cleanly");
+        started.elapsed()
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Online {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let status =
+        Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn lines(stdout: ChildStdout) -> mpsc::Receiver<Value> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines() {
+            let Ok(line) = line else { return };
+            let Ok(value) = serde_json::from_str(&line) else { continue };
+            if sender.send(value).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Calls `check` until it holds, as often as there is time. What it looks at are other processes,
+/// so there is nothing to wait on but their answers.
+pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !check() {
+        assert!(Instant::now() < deadline, "{what}");
+    }
+}
+
+/// A committed trace.
+pub fn trace(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces").join(name)
+}
+
+/// A trace's JSON.
+pub fn trace_json(name: &str) -> Value {
+    let file = std::fs::File::open(trace(name)).unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Gives a command something to read.
+pub fn with_stdin(mut command: Command, text: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The body of an operation: one byte for the format, then CRDT updates of the signing author.
+
+use loro::{EncodedBlobMode, LoroDoc};
+
+use super::PeerId;
+
+/// Loro updates follow.
+const FORMAT_UPDATES: u8 = 1;
+
+/// Wraps exported updates.
+pub(super) fn body(updates: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(updates.len() + 1);
+    body.push(FORMAT_UPDATES);
+    body.extend_from_slice(updates);
+    body
+}
+
+/// The updates in a body.
+pub(super) fn payload(body: &[u8]) -> Option<&[u8]> {
+    match body.split_first() {
+        Some((&FORMAT_UPDATES, updates)) => Some(updates),
+        _ => None,
+    }
+}
+
+/// The changes in a body, by the signing author's counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UpdateSpan {
+    /// The first counter.
+    pub(crate) start: i32,
+    /// The counter after the last.
+    pub(crate) end: i32,
+}
+
+/// Checks that a body holds well-formed changes of `peer` alone, and gives their counters.
+///
+/// The blob's own metadata could lie, so the changes themselves are decoded too, in a document
+/// of their own: a forged id would otherwise make the CRDT drop the victim's next real edit.
+pub(crate) fn check_update(body: &[u8], peer: PeerId) -> Result<UpdateSpan, &'static str> {
+    let updates = payload(body).ok_or("the contents are of an unknown format")?;
+    let meta = LoroDoc::decode_import_blob_meta(updates, true)
+        .map_err(|_| "the contents are malformed")?;
+    if meta.mode != EncodedBlobMode::Updates {
+        return Err("the contents are not updates");
+    }
+    if meta.partial_end_vv.iter().any(|(&id, _)| id != peer.get()) {
+        return Err("the contents claim another author");
+    }
+    let scratch = LoroDoc::new();
+    let status = scratch.import(updates).map_err(|_| "the contents are malformed")?;
+    let mut span: Option<UpdateSpan> = None;
+    for (&id, &(start, end)) in
+        status.success.iter().chain(status.pending.iter().flat_map(|pending| pending.iter()))
+    {
+        if id != peer.get() {
+            return Err("the contents claim another author");
+        }
+        span = Some(match span {
+            Some(known) => {
+                if known.end != start && end != known.start {
+                    return Err("the contents have a gap");
+                }
+                UpdateSpan { start: known.start.min(start), end: known.end.max(end) }
+            }
+            None => UpdateSpan { start, end },
+        });
+    }
+    span.filter(|span| span.start >= 0 && span.start < span.end)
+        .ok_or("the contents hold no changes")
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A document that is being worked on: its text, what comes from others, and the way to the store.
+
+use reflection_node::Node;
+use reflection_node::access::{Access, TopicId};
+use reflection_node::operation::Kind;
+use reflection_node::pipeline::{DocumentStream, PublishError, Published};
+
+use crate::engine::Engine;
+
+/// An open document. Only one exists per document and process.
+pub struct OpenDocument {
+    /// The text, with everything that was stored when the document was opened.
+    pub engine: Engine,
+    /// What is accepted after that, from others and from here.
+    pub stream: DocumentStream,
+    /// The way to the store.
+    pub publisher: Publisher,
+    /// What may be done with it here.
+    pub access: Access,
+    /// Keeps others from opening it. To be kept as long as the engine.
+    pub turn: HeldTurn,
+}
+
+impl OpenDocument {
+    /// Stores all changes that were made; on return they are on the disk. On failure they are
+    /// kept for the next call. Gives the last operation made, if any.
+    pub async fn flush(&mut self) -> Result<Option<Published>, PublishFailure> {
+        let bodies = self.engine.take_changes();
+        let result = self.publisher.publish(bodies).await;
+        result.map_err(|mut failure| {
+            self.engine.restore_changes(std::mem::take(&mut failure.unpublished));
+            failure
+        })
+    }
+}
+
+/// Some changes could not be stored. Those before them are.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct PublishFailure {
+    /// Why.
+    #[source]
+    pub error: PublishError,
+    /// The bodies that are not stored, in order, to be given back to the engine.
+    pub unpublished: Vec<Vec<u8>>,
+}
+
+/// Stores changes of one document.
+#[derive(Clone)]
+pub struct Publisher {
+    node: Node,
+    topic: TopicId,
+    incarnation: u64,
+}
+
+impl Publisher {
+    pub(crate) fn new(node: Node, topic: TopicId, incarnation: u64) -> Self {
+        Self { node, topic, incarnation }
+    }
+
+    /// Publishes bodies in order; on return they are on the disk. Gives the last one's place, or
+    /// `None` if there were none.
+    pub async fn publish(
+        &self,
+        bodies: Vec<Vec<u8>>,
+    ) -> Result<Option<Published>, PublishFailure> {
+        let mut last = None;
+        let mut bodies = bodies.into_iter();
+        while let Some(body) = bodies.next() {
+            // Kept in case of failure: a few hundred bytes as a rule.
+            let kept = body.clone();
+            match self.node.publish(&self.topic, Kind::Edit, self.incarnation, body).await {
+                Ok(published) => last = Some(published),
+                Err(error) => {
+                    let unpublished = std::iter::once(kept).chain(bodies).collect();
+                    return Err(PublishFailure { error, unpublished });
+                }
+            }
+        }
+        Ok(last)
+    }
+}
+
+/// Who may open a document: a channel with room for one message, which whoever holds the turn
+/// has put there.
+#[derive(Clone)]
+pub(crate) struct Turn {
+    sender: async_channel::Sender<()>,
+    receiver: async_channel::Receiver<()>,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        let (sender, receiver) = async_channel::bounded(1);
+        Self { sender, receiver }
+    }
+}
+
+impl Turn {
+    pub(crate) async fn wait(&self) -> HeldTurn {
+        // Cannot fail: this end holds a receiver.
+        let _ = self.sender.send(()).await;
+        HeldTurn { turn: self.clone() }
+    }
+
+    /// Whether somebody holds the turn or waits for it.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.sender.is_empty() || self.sender.sender_count() > 1
+    }
+}
+
+/// Holds a document open; lets the next one in when dropped.
+pub struct HeldTurn {
+    turn: Turn,
+}
+
+impl Drop for HeldTurn {
+    fn drop(&mut self) {
+        let _ = self.turn.receiver.try_recv();
+    }
+}
