@@ -66,6 +66,8 @@ mod imp {
             self.parent_startup();
             glib::set_application_name(&gettext("Reflection"));
             sourceview5::init();
+            sourceview5::StyleSchemeManager::default()
+                .prepend_search_path("resource:///app/reflection/Reflection/styles/");
             self.obj().add_actions();
             quit_on_signals(&self.obj());
         }

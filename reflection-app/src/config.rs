@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the command line says, and what is fixed when the program is built.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use gettextrs::gettext;
@@ -111,8 +109,8 @@ pub fn read_options(options: &glib::VariantDict) -> Result<Config, String> {
             .replace("{value}", value)
             .replace("{option}", option)
     };
-    if let Ok(Some(bytes)) = options.lookup::<Vec<u8>>("data-dir") {
-        config.data_dir = path_from_option(bytes);
+    if let Ok(Some(path)) = options.lookup::<PathBuf>("data-dir") {
+        config.data_dir = std::path::absolute(&path).unwrap_or(path);
         config.has_own_data_dir = true;
     }
     if let Ok(Some(mode)) = options.lookup::<String>("mode") {
@@ -143,15 +141,6 @@ pub fn read_options(options: &glib::VariantDict) -> Result<Config, String> {
     Ok(config)
 }
 
-/// A file name option is bytes that end with a zero.
-fn path_from_option(mut bytes: Vec<u8>) -> PathBuf {
-    if bytes.last() == Some(&0) {
-        bytes.pop();
-    }
-    let path = PathBuf::from(OsString::from_vec(bytes));
-    std::path::absolute(&path).unwrap_or(path)
-}
-
 fn parse_peer(text: &str) -> Option<Hint> {
     let (endpoint, address) = text.split_once('@')?;
     Some(Hint {
@@ -169,7 +158,7 @@ mod tests {
     #[test]
     fn options_become_a_configuration() {
         let options = glib::VariantDict::new(None);
-        options.insert("data-dir", b"/tmp/somewhere\0".to_vec());
+        options.insert("data-dir", PathBuf::from("/tmp/somewhere"));
         options.insert("mode", "local");
         options.insert(
             "bind",

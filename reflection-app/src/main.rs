@@ -12,7 +12,10 @@
 //! Invariants: widgets read the objects of `reflection_doc` and never the node; nothing here
 //! blocks the main thread; what people write, their titles, codes and keys reach no log.
 
-#![allow(unreachable_pub, reason = "a program has no outside; pub marks what other folders use")]
+#![allow(
+    unreachable_pub,
+    reason = "a program has no outside; pub marks what other folders use"
+)]
 
 mod application;
 mod config;

@@ -69,6 +69,11 @@ impl LibraryPage {
         self.imp().selection.set_model(Some(documents));
     }
 
+    /// Gives the keyboard to the list.
+    pub fn focus_list(&self) {
+        self.imp().list_view.grab_focus();
+    }
+
     /// Marks a document as the one that is open, or none.
     pub fn select(&self, document: Option<&Document>) {
         let selection = &self.imp().selection;

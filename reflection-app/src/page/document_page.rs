@@ -30,6 +30,14 @@ mod imp {
     #[template(file = "src/page/document_page.blp")]
     pub struct DocumentPage {
         #[template_child]
+        pub(super) narrow: TemplateChild<adw::Breakpoint>,
+        #[template_child]
+        pub(super) header_bar: TemplateChild<adw::HeaderBar>,
+        #[template_child]
+        pub(super) bottom_bar: TemplateChild<gtk::CenterBox>,
+        #[template_child]
+        pub(super) people_button: TemplateChild<gtk::MenuButton>,
+        #[template_child]
         pub(super) window_title: TemplateChild<adw::WindowTitle>,
         #[template_child]
         pub(super) menu_button: TemplateChild<gtk::MenuButton>,
@@ -90,6 +98,16 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             let page = self.obj();
+            self.narrow.connect_apply(clone!(
+                #[weak]
+                page,
+                move |_| page.move_buttons_down()
+            ));
+            self.narrow.connect_unapply(clone!(
+                #[weak]
+                page,
+                move |_| page.move_buttons_up()
+            ));
             self.again_button.connect_clicked(clone!(
                 #[weak]
                 page,
@@ -172,6 +190,25 @@ impl DocumentPage {
         if let Some(document) = imp.document.get() {
             document.close();
         }
+    }
+
+    /// Leaves the header of a narrow page to the title and to how things stand.
+    fn move_buttons_down(&self) {
+        let imp = self.imp();
+        imp.header_bar.remove(&*imp.people_button);
+        imp.header_bar.remove(&*imp.share_button);
+        imp.bottom_bar.set_start_widget(Some(&*imp.people_button));
+        imp.bottom_bar.set_end_widget(Some(&*imp.share_button));
+        imp.bottom_bar.set_visible(true);
+    }
+
+    fn move_buttons_up(&self) {
+        let imp = self.imp();
+        imp.bottom_bar.set_visible(false);
+        imp.bottom_bar.set_start_widget(gtk::Widget::NONE);
+        imp.bottom_bar.set_end_widget(gtk::Widget::NONE);
+        imp.header_bar.pack_end(&*imp.share_button);
+        imp.header_bar.pack_end(&*imp.people_button);
     }
 
     fn follow(&self) {
@@ -341,7 +378,9 @@ impl DocumentPage {
 
     /// Who cannot see the pictures in the header hears who comes and goes.
     fn announce_people(&self) {
-        let Some(document) = self.document() else { return };
+        let Some(document) = self.document() else {
+            return;
+        };
         let count = document.people_here();
         let words = if count == 0 {
             gettext("Nobody else is connected")

@@ -91,9 +91,9 @@ impl TextView {
 
     fn follow_system_colours(&self, style: &adw::StyleManager) {
         let name = if style.is_dark() {
-            "Adwaita-dark"
+            "reflection-dark"
         } else {
-            "Adwaita"
+            "reflection"
         };
         let scheme = sourceview5::StyleSchemeManager::default().scheme(name);
         self.imp().buffer.set_style_scheme(scheme.as_ref());

@@ -4,9 +4,9 @@
 use std::cell::RefCell;
 
 use glib::clone;
+use gtk::glib;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
-use gtk::glib;
 use reflection_doc::objects::{Author, Authors};
 
 use super::avatar::Avatar;

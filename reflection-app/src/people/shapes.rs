@@ -21,7 +21,7 @@ pub fn outline(index: u32, x: f32, y: f32, size: f32) -> gsk::Path {
             builder.add_rounded_rect(&gsk::RoundedRect::from_rect(square, size * 0.22));
         }
         2 => polygon(&builder, &centre, radius * 1.04, 6, 0.0),
-        3 => polygon(&builder, &centre, radius * 1.12, 4, 0.0),
+        3 => polygon(&builder, &centre, radius * 1.2, 4, 0.0),
         4 => polygon(
             &builder,
             &graphene::Point::new(centre_x, centre_y + size * 0.03),

@@ -227,6 +227,7 @@ impl Window {
         if imp.split_view.is_collapsed() && !imp.split_view.shows_content() {
             self.leave_page();
             imp.split_view.set_content(Some(&*imp.no_document));
+            imp.library_page.focus_list();
         }
     }
 
