@@ -24,7 +24,10 @@ fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     start_log(arguments.global.verbose);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return output::fail(&CommandError::failed(error)),
     };
@@ -46,7 +49,8 @@ fn explain(error: &clap::Error) -> ExitCode {
 /// The log goes to standard error: warnings, or more with each `-v`, or what `RUST_LOG` says.
 fn start_log(verbose: u8) {
     let level = match verbose {
-        0 => "error",
+        // The transport calls it an error when an endpoint is left while a dial is pending.
+        0 => "error,iroh=off",
         1 => "reflection_node=info,reflection_doc=info,reflection_cli=info,error",
         2 => "reflection_node=debug,reflection_doc=debug,reflection_cli=debug,warn",
         _ => "trace",

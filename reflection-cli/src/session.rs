@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reflection_doc::library::Library;
+use reflection_node::NetworkConfig;
 use reflection_node::identity::{AuthorKey, load_key_file, load_or_create_key_file};
 use reflection_node::store::DataFolder;
 
@@ -20,11 +21,15 @@ pub(crate) struct Session {
 
 impl Session {
     /// Opens the folder, making it and an identity where there are none.
-    pub(crate) async fn open(global: &Global) -> Result<Self, CommandError> {
+    pub(crate) async fn open(
+        global: &Global,
+        network: NetworkConfig,
+    ) -> Result<Self, CommandError> {
         let folder = DataFolder::open(&folder(global)?).map_err(CommandError::failed)?;
         let key = key(&folder)?;
-        let library =
-            Library::open(folder, key, global.network()).await.map_err(CommandError::failed)?;
+        let library = Library::open(folder, key, network)
+            .await
+            .map_err(CommandError::failed)?;
         Ok(Self { library })
     }
 

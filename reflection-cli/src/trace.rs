@@ -64,8 +64,10 @@ pub(crate) struct Trace {
 impl Trace {
     /// Reads a trace from a file; gzip is recognised by its first bytes.
     pub(crate) fn read(path: &Path) -> Result<Self, TraceError> {
-        let unreadable =
-            |reason: String| TraceError::Unreadable { path: path.to_owned(), reason };
+        let unreadable = |reason: String| TraceError::Unreadable {
+            path: path.to_owned(),
+            reason,
+        };
         let open = || File::open(path).map_err(|error| unreadable(error.to_string()));
         let mut magic = [0; 2];
         let is_gzip = open()?.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
@@ -90,9 +92,11 @@ impl Trace {
         match (agent, self.num_agents) {
             (None, Some(people)) if people > 1 => Err(TraceError::Concurrent { people }),
             (None, _) => Ok(self.txns.into()),
-            (Some(agent), people) if agent < people.unwrap_or(1) => {
-                Ok(self.txns.into_iter().filter(|edit| edit.agent == agent).collect())
-            }
+            (Some(agent), people) if agent < people.unwrap_or(1) => Ok(self
+                .txns
+                .into_iter()
+                .filter(|edit| edit.agent == agent)
+                .collect()),
             (Some(agent), _) => Err(TraceError::NoSuchAgent(agent)),
         }
     }

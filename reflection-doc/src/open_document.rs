@@ -29,7 +29,8 @@ impl OpenDocument {
         let bodies = self.engine.take_changes();
         let result = self.publisher.publish(bodies).await;
         result.map_err(|mut failure| {
-            self.engine.restore_changes(std::mem::take(&mut failure.unpublished));
+            self.engine
+                .restore_changes(std::mem::take(&mut failure.unpublished));
             failure
         })
     }
@@ -56,21 +57,26 @@ pub struct Publisher {
 
 impl Publisher {
     pub(crate) fn new(node: Node, topic: TopicId, incarnation: u64) -> Self {
-        Self { node, topic, incarnation }
+        Self {
+            node,
+            topic,
+            incarnation,
+        }
     }
 
     /// Publishes bodies in order; on return they are on the disk. Gives the last one's place, or
     /// `None` if there were none.
-    pub async fn publish(
-        &self,
-        bodies: Vec<Vec<u8>>,
-    ) -> Result<Option<Published>, PublishFailure> {
+    pub async fn publish(&self, bodies: Vec<Vec<u8>>) -> Result<Option<Published>, PublishFailure> {
         let mut last = None;
         let mut bodies = bodies.into_iter();
         while let Some(body) = bodies.next() {
             // Kept in case of failure: a few hundred bytes as a rule.
             let kept = body.clone();
-            match self.node.publish(&self.topic, Kind::Edit, self.incarnation, body).await {
+            match self
+                .node
+                .publish(&self.topic, Kind::Edit, self.incarnation, body)
+                .await
+            {
                 Ok(published) => last = Some(published),
                 Err(error) => {
                     let unpublished = std::iter::once(kept).chain(bodies).collect();

@@ -29,8 +29,8 @@ mod sync;
 mod wire;
 
 pub use events::{Event, Events, Found, Route, SyncCounts};
+pub use iroh::RelayUrl;
 pub use network::{Mode, NetworkConfig, NetworkError, ParseModeError};
 pub use node::{DocumentError, DocumentInfo, DocumentStatus, Node, StartError, SyncReport};
-pub use iroh::RelayUrl;
 pub use rusqlite;
 pub use store::operations::{DocumentStatistics, Position};

@@ -26,6 +26,11 @@ pub(crate) struct CodeCommand {
 }
 
 impl CodeCommand {
+    /// Whether the code tells how this machine is reached.
+    pub(super) fn has_hints(&self) -> bool {
+        !self.no_hints
+    }
+
     pub(super) async fn execute(
         &self,
         library: &Library,

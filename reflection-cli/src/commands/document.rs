@@ -13,7 +13,9 @@ const LAST: &str = "@last";
 pub(super) async fn find(library: &Library, argument: &str) -> Result<TopicId, CommandError> {
     let documents = library.node().documents().await?;
     if argument == LAST {
-        let last = documents.last().ok_or_else(|| CommandError::failed("there are no documents"))?;
+        let last = documents
+            .last()
+            .ok_or_else(|| CommandError::failed("there are no documents"))?;
         return Ok(last.topic);
     }
     let wanted = argument.to_ascii_lowercase();
@@ -22,13 +24,14 @@ pub(super) async fn find(library: &Library, argument: &str) -> Result<TopicId, C
             "a document is named by its id, by the beginning of it, or by @last".into(),
         ));
     }
-    let mut matching =
-        documents.iter().filter(|document| document.topic.to_string().starts_with(&wanted));
+    let mut matching = documents
+        .iter()
+        .filter(|document| document.topic.to_string().starts_with(&wanted));
     match (matching.next(), matching.next()) {
         (Some(document), None) => Ok(document.topic),
         (None, _) => Err(CommandError::failed("there is no such document here")),
-        (Some(_), Some(_)) => {
-            Err(CommandError::failed("more than one document begins with that id"))
-        }
+        (Some(_), Some(_)) => Err(CommandError::failed(
+            "more than one document begins with that id",
+        )),
     }
 }

@@ -20,7 +20,12 @@ pub(crate) struct Edit {
     #[arg(long, value_name = "N", default_value_t = 0)]
     delete: usize,
     /// What to insert
-    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
     insert: String,
 }
 
@@ -38,7 +43,10 @@ impl Edit {
     ) -> Result<(), CommandError> {
         let topic = document::find(library, &self.document).await?;
         let mut document = library.open_document(&topic).await?;
-        document.engine.edit(self.at, self.delete, &self.insert).map_err(CommandError::failed)?;
+        document
+            .engine
+            .edit(self.at, self.delete, &self.insert)
+            .map_err(CommandError::failed)?;
         let published = document.flush().await.map_err(CommandError::failed)?;
         let result = json!({
             "document": topic.to_string(),

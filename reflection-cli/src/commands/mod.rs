@@ -74,7 +74,11 @@ type RelayUrl = reflection_node::RelayUrl;
 
 fn parse_peer(text: &str) -> Result<Hint, String> {
     let hint = parse_bootstrap(text)?;
-    if hint.addresses.is_empty() { Err("expected ENDPOINT@ADDR:PORT".into()) } else { Ok(hint) }
+    if hint.addresses.is_empty() {
+        Err("expected ENDPOINT@ADDR:PORT".into())
+    } else {
+        Ok(hint)
+    }
 }
 
 fn parse_bootstrap(text: &str) -> Result<Hint, String> {
@@ -82,13 +86,21 @@ fn parse_bootstrap(text: &str) -> Result<Hint, String> {
         Some((endpoint, address)) => (endpoint, Some(address)),
         None => (text, None),
     };
-    let endpoint = endpoint.parse().map_err(|error: reflection_node::identity::ParseAuthorIdError| {
-        error.to_string()
-    })?;
+    let endpoint = endpoint
+        .parse()
+        .map_err(|error: reflection_node::identity::ParseAuthorIdError| error.to_string())?;
     let addresses = address
-        .map(|address| address.parse().map_err(|_| format!("{address} is no address with a port")))
+        .map(|address| {
+            address
+                .parse()
+                .map_err(|_| format!("{address} is no address with a port"))
+        })
         .transpose()?;
-    Ok(Hint { endpoint, addresses: addresses.into_iter().collect(), relay: None })
+    Ok(Hint {
+        endpoint,
+        addresses: addresses.into_iter().collect(),
+        relay: None,
+    })
 }
 
 fn parse_relay(text: &str) -> Result<RelayUrl, String> {
@@ -197,7 +209,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
         }
         None => {
             let carry_out = async {
-                let session = Session::open(&global).await?;
+                let session = Session::open(&global, command.network(&global)).await?;
                 let done = execute(&command, &session.library, &results).await;
                 drop(results);
                 session.close().await;
@@ -210,6 +222,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
 }
 
 impl Command {
+    /// The network that the command needs where it opens the folder itself: none, unless it
+    /// exchanges, plays live, or tells in a code how this machine is reached.
+    fn network(&self, global: &Global) -> NetworkConfig {
+        let is_needed = match self {
+            Self::New(_) | Self::Play(_) | Self::Sync(_) => true,
+            Self::Code(code) => code.has_hints(),
+            _ => false,
+        };
+        let mut network = global.network();
+        if !is_needed {
+            network.mode = Mode::Offline;
+        }
+        network
+    }
+
     /// Takes in what the process that carries the command out could not see: standard input,
     /// and files by relative names.
     fn prepare(self) -> Result<Self, CommandError> {

@@ -35,14 +35,18 @@ impl std::fmt::Debug for New {
 
 impl New {
     pub(super) fn prepare(mut self) -> Result<Self, CommandError> {
-        let Some(file) = &self.file else { return Ok(self) };
+        let Some(file) = &self.file else {
+            return Ok(self);
+        };
         let unreadable =
             |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", file.display());
         let size = std::fs::metadata(file)
             .map_err(|error| CommandError::Failed(unreadable(&error)))?
             .len();
         if size > FILE_BYTES_MAX {
-            return Err(CommandError::Failed(unreadable(&"it is larger than 64 MiB")));
+            return Err(CommandError::Failed(unreadable(
+                &"it is larger than 64 MiB",
+            )));
         }
         let bytes =
             std::fs::read(file).map_err(|error| CommandError::Failed(unreadable(&error)))?;

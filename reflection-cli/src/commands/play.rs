@@ -116,7 +116,9 @@ struct Player {
 impl Player {
     async fn play(&mut self) -> Result<(), CommandError> {
         loop {
-            if self.publishing.is_none() && self.edits.is_empty() && !self.document.engine.has_changes()
+            if self.publishing.is_none()
+                && self.edits.is_empty()
+                && !self.document.engine.has_changes()
             {
                 return Ok(());
             }
@@ -171,9 +173,14 @@ impl Player {
     fn hear(&mut self, news: Result<Vec<Delivered>, StreamError>) -> Result<(), CommandError> {
         let news = news.map_err(CommandError::failed)?;
         let own = self.document.engine.author();
-        let others: Vec<Delivered> =
-            news.into_iter().filter(|operation| operation.author != own).collect();
-        self.document.engine.apply(&others).map_err(CommandError::failed)?;
+        let others: Vec<Delivered> = news
+            .into_iter()
+            .filter(|operation| operation.author != own)
+            .collect();
+        self.document
+            .engine
+            .apply(&others)
+            .map_err(CommandError::failed)?;
         Ok(())
     }
 
@@ -181,7 +188,9 @@ impl Player {
         if self.edits.is_empty() {
             return None;
         }
-        let Some(rate) = self.rate else { return Some(Duration::ZERO) };
+        let Some(rate) = self.rate else {
+            return Some(Duration::ZERO);
+        };
         #[allow(clippy::cast_precision_loss)]
         let due = Duration::from_secs_f64(self.done as f64 / rate);
         Some(due.saturating_sub(self.started.elapsed()))
@@ -193,7 +202,9 @@ impl Player {
             if self.next_edit_due() != Some(Duration::ZERO) {
                 break;
             }
-            let Some(edit) = self.edits.pop_front() else { break };
+            let Some(edit) = self.edits.pop_front() else {
+                break;
+            };
             for patch in &edit.patches {
                 let length = self.document.engine.len_chars();
                 let (at, delete) = if self.is_clamped {

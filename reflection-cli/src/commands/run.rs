@@ -32,10 +32,13 @@ impl Run {
     pub(super) async fn run(&self, global: &Global) -> Result<(), CommandError> {
         let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
-        let session = Session::open(global).await?;
+        let session = Session::open(global, global.network()).await?;
         let folder = session::folder(global)?;
         let served = Server::bind(&folder).map_err(|error| {
-            CommandError::Failed(format!("the socket in {} cannot be made: {error}", folder.display()))
+            CommandError::Failed(format!(
+                "the socket in {} cannot be made: {error}",
+                folder.display()
+            ))
         });
         let server = match served {
             Ok(server) => server,
@@ -75,8 +78,13 @@ impl Run {
 }
 
 async fn ready(library: &Library) -> Result<(), CommandError> {
-    let addresses: Vec<String> =
-        library.node().addresses().await.iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> = library
+        .node()
+        .addresses()
+        .await
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let line = json!({
         "event": "ready",
         "id": library.node().id().to_string(),

@@ -24,9 +24,13 @@ impl Stats {
     ) -> Result<(), CommandError> {
         let topics: Vec<TopicId> = match &self.document {
             Some(argument) => vec![document::find(library, argument).await?],
-            None => {
-                library.node().documents().await?.into_iter().map(|info| info.topic).collect()
-            }
+            None => library
+                .node()
+                .documents()
+                .await?
+                .into_iter()
+                .map(|info| info.topic)
+                .collect(),
         };
         for topic in topics {
             let statistics = library.node().statistics(&topic).await?;
@@ -49,7 +53,9 @@ impl Stats {
 /// Resident memory of this process, in bytes; `None` where the system does not tell.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -40,10 +40,20 @@ impl Sync {
             topics.push(document::find(library, argument).await?);
         }
         if self.documents.is_empty() {
-            topics.extend(library.node().documents().await?.iter().map(|info| info.topic));
+            topics.extend(
+                library
+                    .node()
+                    .documents()
+                    .await?
+                    .iter()
+                    .map(|info| info.topic),
+            );
         }
         let started = Instant::now();
-        let report = library.node().sync(&topics, Duration::from_secs_f64(self.timeout)).await;
+        let report = library
+            .node()
+            .sync(&topics, Duration::from_secs_f64(self.timeout))
+            .await;
         let result = json!({
             "documents": report.complete.len(),
             "operations_in": report.counts.operations_in,

@@ -28,7 +28,11 @@ pub(crate) fn to_json(event: &Event) -> Option<Value> {
         Event::PeerFound { peer, found } => {
             json!({ "event": "peer-found", "peer": peer.to_string(), "how": how(*found) })
         }
-        Event::Connected { peer, route: by, rtt_ms } => {
+        Event::Connected {
+            peer,
+            route: by,
+            rtt_ms,
+        } => {
             let (how, address) = route(by);
             json!({
                 "event": "connected",
@@ -46,7 +50,13 @@ pub(crate) fn to_json(event: &Event) -> Option<Value> {
             "peer": peer.to_string(),
             "document": topic.to_string(),
         }),
-        Event::SyncFinished { peer, topic, counts, duration_ms, error } => json!({
+        Event::SyncFinished {
+            peer,
+            topic,
+            counts,
+            duration_ms,
+            error,
+        } => json!({
             "event": "sync-finished",
             "peer": peer.to_string(),
             "document": topic.to_string(),
@@ -57,13 +67,21 @@ pub(crate) fn to_json(event: &Event) -> Option<Value> {
             "duration_ms": duration_ms,
             "error": error,
         }),
-        Event::OperationRefused { topic, author, reason } => json!({
+        Event::OperationRefused {
+            topic,
+            author,
+            reason,
+        } => json!({
             "event": "operation-refused",
             "document": topic.to_string(),
             "author": author.to_string(),
             "reason": reason,
         }),
-        Event::Fork { topic, author, sequence } => json!({
+        Event::Fork {
+            topic,
+            author,
+            sequence,
+        } => json!({
             "event": "fork",
             "document": topic.to_string(),
             "author": author.to_string(),

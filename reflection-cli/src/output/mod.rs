@@ -83,7 +83,11 @@ fn plain(command: &Command, value: &Value) -> String {
 }
 
 fn list_line(value: &Value) -> String {
-    let mark = if value["unread"].as_bool().unwrap_or(false) { "*" } else { " " };
+    let mark = if value["unread"].as_bool().unwrap_or(false) {
+        "*"
+    } else {
+        " "
+    };
     let title = match text(value, "title") {
         "" => "(empty)",
         title => title,
@@ -115,5 +119,7 @@ fn pairs(value: &Value) -> String {
 /// A time as RFC 3339 in UTC, from microseconds since 1970.
 pub(crate) fn time(time_us: u64) -> String {
     let seconds = i64::try_from(time_us / 1_000_000).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
+    jiff::Timestamp::from_second(seconds)
+        .map(|time| time.to_string())
+        .unwrap_or_default()
 }

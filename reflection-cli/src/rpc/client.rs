@@ -12,7 +12,9 @@ use crate::commands::{Command, CommandError, Results};
 
 /// Connects to the running process; `None` where none serves the folder.
 pub(crate) async fn connect(folder: &Path) -> Result<Option<UnixStream>, CommandError> {
-    let Ok((path, _handle)) = socket(folder) else { return Ok(None) };
+    let Ok((path, _handle)) = socket(folder) else {
+        return Ok(None);
+    };
     match UnixStream::connect(&path).await {
         Ok(stream) => Ok(Some(stream)),
         Err(error)
@@ -46,7 +48,9 @@ pub(crate) async fn call(
         fields.insert("id".into(), 1.into());
     }
     let line = format!("{request}\n");
-    send.write_all(line.as_bytes()).await.map_err(|error| lost(&error))?;
+    send.write_all(line.as_bytes())
+        .await
+        .map_err(|error| lost(&error))?;
     let mut receive = BufReader::new(receive);
     loop {
         let mut line = String::new();
@@ -67,4 +71,3 @@ pub(crate) async fn call(
         }
     }
 }
-

@@ -39,9 +39,21 @@ struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Answer {
-    Result { jsonrpc: String, method: String, params: Value },
-    Failed { jsonrpc: String, id: Value, error: Failure },
-    Done { jsonrpc: String, id: Value, result: Value },
+    Result {
+        jsonrpc: String,
+        method: String,
+        params: Value,
+    },
+    Failed {
+        jsonrpc: String,
+        id: Value,
+        error: Failure,
+    },
+    Done {
+        jsonrpc: String,
+        id: Value,
+        result: Value,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,8 +65,14 @@ struct Failure {
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::Failed(message) => Self { code: CODE_FAILED, message },
-            CommandError::WrongUse(message) => Self { code: CODE_INVALID, message },
+            CommandError::Failed(message) => Self {
+                code: CODE_FAILED,
+                message,
+            },
+            CommandError::WrongUse(message) => Self {
+                code: CODE_INVALID,
+                message,
+            },
         }
     }
 }

@@ -45,7 +45,9 @@ impl Server {
     pub(crate) async fn serve(&self, library: Library) {
         let callers = Arc::new(Semaphore::new(CALLERS_MAX));
         loop {
-            let Ok(permit) = Arc::clone(&callers).acquire_owned().await else { return };
+            let Ok(permit) = Arc::clone(&callers).acquire_owned().await else {
+                return;
+            };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let library = library.clone();
@@ -77,7 +79,10 @@ async fn answer(stream: UnixStream, library: &Library) -> io::Result<()> {
     let mut receive = BufReader::new(receive);
     loop {
         let mut line = String::new();
-        (&mut receive).take(LINE_BYTES_MAX).read_line(&mut line).await?;
+        (&mut receive)
+            .take(LINE_BYTES_MAX)
+            .read_line(&mut line)
+            .await?;
         if line.is_empty() {
             return Ok(());
         }
@@ -87,7 +92,10 @@ async fn answer(stream: UnixStream, library: &Library) -> io::Result<()> {
             Err(_) => Answer::Failed {
                 jsonrpc: version(),
                 id: Value::Null,
-                error: Failure { code: CODE_INVALID, message: "not a known request".into() },
+                error: Failure {
+                    code: CODE_INVALID,
+                    message: "not a known request".into(),
+                },
             },
         };
         write(&mut send, &answer).await?;
@@ -108,8 +116,11 @@ async fn carry_out(
     };
     let forward = async {
         while let Ok(params) = receiver.recv().await {
-            let notification =
-                Answer::Result { jsonrpc: version(), method: "result".into(), params };
+            let notification = Answer::Result {
+                jsonrpc: version(),
+                method: "result".into(),
+                params,
+            };
             write(send, &notification).await?;
         }
         Ok::<(), io::Error>(())
@@ -117,8 +128,16 @@ async fn carry_out(
     let (done, forwarded) = futures_util::future::join(execute, forward).await;
     forwarded?;
     Ok(match done {
-        Ok(()) => Answer::Done { jsonrpc: version(), id, result: Value::Null },
-        Err(error) => Answer::Failed { jsonrpc: version(), id, error: error.into() },
+        Ok(()) => Answer::Done {
+            jsonrpc: version(),
+            id,
+            result: Value::Null,
+        },
+        Err(error) => Answer::Failed {
+            jsonrpc: version(),
+            id,
+            error: error.into(),
+        },
     })
 }
 

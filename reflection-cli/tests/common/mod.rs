@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! People who use the command line, each with a data folder of their own, on loopback alone.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +26,9 @@ pub struct Person {
 
 impl Person {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -71,7 +78,10 @@ impl Person {
     pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
         let mut all = vec!["--json"];
         all.extend_from_slice(arguments);
-        self.stdout(&all).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.stdout(&all)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     pub fn cat(&self) -> String {
@@ -93,7 +103,9 @@ impl Person {
     pub fn creates(&self, text: &str) -> String {
         let file = self.folder.path().join("text");
         std::fs::write(&file, text).unwrap();
-        self.stdout(&["new", file.to_str().unwrap()]).trim().to_owned()
+        self.stdout(&["new", file.to_str().unwrap()])
+            .trim()
+            .to_owned()
     }
 
     pub fn joins(&self, code: &str) {
@@ -112,9 +124,15 @@ impl Online {
     fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = lines(child.stdout.take().unwrap());
-        let ready = lines.recv_timeout(PATIENCE).expect("the process says that it is ready");
+        let ready = lines
+            .recv_timeout(PATIENCE)
+            .expect("the process says that it is ready");
         assert_eq!(ready["event"], "ready");
-        Self { child, lines, ready }
+        Self {
+            child,
+            lines,
+            ready,
+        }
     }
 
     /// Waits for an event; gives it.
@@ -155,8 +173,10 @@ impl Drop for Online {
 }
 
 fn signal(child: &Child, name: &str) {
-    let status =
-        Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
+    let status = Command::new("kill")
+        .args([format!("-{name}"), child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -165,7 +185,9 @@ fn lines(stdout: ChildStdout) -> mpsc::Receiver<Value> {
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines() {
             let Ok(line) = line else { return };
-            let Ok(value) = serde_json::from_str(&line) else { continue };
+            let Ok(value) = serde_json::from_str(&line) else {
+                continue;
+            };
             if sender.send(value).is_err() {
                 return;
             }
@@ -185,14 +207,18 @@ pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
 
 /// A committed trace.
 pub fn trace(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/traces")
+        .join(name)
 }
 
 /// A trace's JSON.
 pub fn trace_json(name: &str) -> Value {
     let file = std::fs::File::open(trace(name)).unwrap();
     let mut text = String::new();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    flate2::read::GzDecoder::new(file)
+        .read_to_string(&mut text)
+        .unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
@@ -208,6 +234,11 @@ pub fn with_stdin(mut command: Command, text: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
     child.wait_with_output().unwrap()
 }

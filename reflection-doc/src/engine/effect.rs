@@ -60,13 +60,18 @@ impl Effect {
 /// Turns a CRDT event into steps. Loro counts in Unicode scalar values here.
 pub(super) fn collect(event: &DiffEvent<'_>, effects: &mut Vec<Effect>) {
     for container in &event.events {
-        let Diff::Text(delta) = &container.diff else { continue };
+        let Diff::Text(delta) = &container.diff else {
+            continue;
+        };
         let mut at = 0;
         for step in delta {
             match step {
                 TextDelta::Retain { retain, .. } => at += retain,
                 TextDelta::Insert { insert, .. } => {
-                    effects.push(Effect::Insert { at, text: insert.clone() });
+                    effects.push(Effect::Insert {
+                        at,
+                        text: insert.clone(),
+                    });
                     at += insert.chars().count();
                 }
                 TextDelta::Delete { delete } => {

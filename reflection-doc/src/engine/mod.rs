@@ -14,7 +14,10 @@ mod update;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use loro::{ContainerTrait, EventTriggerKind, ExportMode, IdSpan, LoroDoc, LoroError, LoroText, Subscription};
+use loro::{
+    ContainerTrait, EventTriggerKind, ExportMode, IdSpan, LoroDoc, LoroError, LoroText,
+    Subscription,
+};
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::operation::PLAIN_BODY_BYTES_MAX;
@@ -74,7 +77,12 @@ pub struct Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Never the text.
-        write!(formatter, "Engine({:?}, {} characters)", self.author, self.len_chars())
+        write!(
+            formatter,
+            "Engine({:?}, {} characters)",
+            self.author,
+            self.len_chars()
+        )
     }
 }
 
@@ -122,7 +130,11 @@ impl Engine {
             if delete > 0 {
                 self.text.delete(at, delete)?;
             }
-            if insert.is_empty() { Ok(()) } else { self.text.insert(at, insert) }
+            if insert.is_empty() {
+                Ok(())
+            } else {
+                self.text.insert(at, insert)
+            }
         })();
         edited.map_err(|_: LoroError| EditError::OutOfBounds { at: end, length })
     }
@@ -148,8 +160,13 @@ impl Engine {
     /// merged at once, which takes a sixth of the time of one after the other; for one person's
     /// changes it is the other way round, and for a split paste by orders of magnitude.
     fn import(&mut self, run: &[Delivered]) -> Result<(), EngineError> {
-        let updates = run.iter().filter_map(|operation| update::payload(&operation.body));
-        if run.iter().any(|operation| operation.author != run[0].author) {
+        let updates = run
+            .iter()
+            .filter_map(|operation| update::payload(&operation.body));
+        if run
+            .iter()
+            .any(|operation| operation.author != run[0].author)
+        {
             let batch: Vec<Vec<u8>> = updates.map(<[u8]>::to_vec).collect();
             self.doc.import_batch(&batch)?;
         } else {
@@ -205,7 +222,11 @@ impl Engine {
 
     /// The counter after our last change.
     fn own_end(&self) -> i32 {
-        self.doc.oplog_vv().get(&self.peer.get()).copied().unwrap_or(0)
+        self.doc
+            .oplog_vv()
+            .get(&self.peer.get())
+            .copied()
+            .unwrap_or(0)
     }
 
     /// The whole text.

@@ -32,7 +32,10 @@ fn deliver(author: AuthorId, body: Vec<u8>) -> Delivered {
 
 fn deliveries(from: &mut Engine) -> Vec<Delivered> {
     let author = from.author();
-    from.take_changes().into_iter().map(|body| deliver(author, body)).collect()
+    from.take_changes()
+        .into_iter()
+        .map(|body| deliver(author, body))
+        .collect()
 }
 
 #[test]
@@ -42,8 +45,17 @@ fn an_edit_counts_in_characters() {
     engine.edit(6, 1, "👍").unwrap();
     assert_eq!(engine.text(), "தமிழ் 👍 שלום");
     assert_eq!(engine.len_chars(), 12);
-    assert_eq!(engine.edit(12, 1, ""), Err(EditError::OutOfBounds { at: 13, length: 12 }));
-    assert_eq!(engine.edit(usize::MAX, 1, ""), Err(EditError::OutOfBounds { at: usize::MAX, length: 12 }));
+    assert_eq!(
+        engine.edit(12, 1, ""),
+        Err(EditError::OutOfBounds { at: 13, length: 12 })
+    );
+    assert_eq!(
+        engine.edit(usize::MAX, 1, ""),
+        Err(EditError::OutOfBounds {
+            at: usize::MAX,
+            length: 12
+        })
+    );
     assert_eq!(engine.text(), "தமிழ் 👍 שלום");
 }
 
@@ -82,7 +94,9 @@ fn a_loaded_engine_goes_on_counting_where_it_stopped() {
 #[test]
 fn a_large_paste_is_split_into_bodies_that_fit() {
     let mut engine = engine(1);
-    let text: String = (0..2_500_000_u32).map(|n| char::from(b'a' + (n % 23) as u8)).collect();
+    let text: String = (0..2_500_000_u32)
+        .map(|n| char::from(b'a' + (n % 23) as u8))
+        .collect();
     engine.edit(0, 0, &text).unwrap();
     let bodies = engine.take_changes();
     assert!(bodies.len() > 1);
@@ -94,7 +108,14 @@ fn a_large_paste_is_split_into_bodies_that_fit() {
         next = span.end;
     }
     let mut other = self::engine(2);
-    other.apply(&bodies.into_iter().map(|body| deliver(author(1), body)).collect::<Vec<_>>()).unwrap();
+    other
+        .apply(
+            &bodies
+                .into_iter()
+                .map(|body| deliver(author(1), body))
+                .collect::<Vec<_>>(),
+        )
+        .unwrap();
     assert!(other.text() == text);
 }
 
@@ -104,7 +125,10 @@ fn changes_under_another_authors_name_are_refused() {
     forger.edit(0, 0, "forged").unwrap();
     let body = forger.take_changes().remove(0);
     let victim = PeerId::derive(&author(2), &TOPIC, 0);
-    assert_eq!(check_update(&body, victim), Err("the contents claim another author"));
+    assert_eq!(
+        check_update(&body, victim),
+        Err("the contents claim another author")
+    );
     check_update(&body, forger.peer).unwrap();
     assert!(check_update(&body[..body.len() - 1], forger.peer).is_err());
     assert!(check_update(&[], forger.peer).is_err());
@@ -120,21 +144,46 @@ fn a_snapshot_or_mixed_updates_are_not_accepted_as_a_body() {
     bob.edit(4, 0, " his").unwrap();
     bob.doc.commit();
     let snapshot = update::body(&bob.doc.export(ExportMode::Snapshot).unwrap());
-    assert_eq!(check_update(&snapshot, bob.peer), Err("the contents are not updates"));
+    assert_eq!(
+        check_update(&snapshot, bob.peer),
+        Err("the contents are not updates")
+    );
     let all = update::body(&bob.doc.export(ExportMode::all_updates()).unwrap());
-    assert_eq!(check_update(&all, bob.peer), Err("the contents claim another author"));
+    assert_eq!(
+        check_update(&all, bob.peer),
+        Err("the contents claim another author")
+    );
 }
 
 /// One step of a random session.
 #[derive(Clone, Debug)]
 enum Step {
-    Edit { who: usize, at: prop::sample::Index, delete: usize, insert: String },
-    Exchange { from: usize, to: usize },
+    Edit {
+        who: usize,
+        at: prop::sample::Index,
+        delete: usize,
+        insert: String,
+    },
+    Exchange {
+        from: usize,
+        to: usize,
+    },
 }
 
 fn pieces() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["a", "bc", "é", "🎉", "👩‍👩‍👧", "தமிழ்", "שלום", "e\u{301}", "\n", ""])
-        .prop_map(str::to_owned)
+    prop::sample::select(vec![
+        "a",
+        "bc",
+        "é",
+        "🎉",
+        "👩‍👩‍👧",
+        "தமிழ்",
+        "שלום",
+        "e\u{301}",
+        "\n",
+        "",
+    ])
+    .prop_map(str::to_owned)
 }
 
 fn step(people: usize) -> impl Strategy<Value = Step> {
@@ -160,7 +209,9 @@ fn exchange(people: &mut [Person], from: usize, to: usize) {
     people[to].heard[from] = people[from].log.len();
     let effects = people[to].engine.apply(&news).unwrap();
     for effect in effects {
-        effect.apply_to(&mut people[to].screen).expect("the effect fits the screen");
+        effect
+            .apply_to(&mut people[to].screen)
+            .expect("the effect fits the screen");
     }
     assert_eq!(people[to].screen, people[to].engine.text());
 }

@@ -10,8 +10,16 @@ const LOOKED_AT_CHARS_MAX: usize = 4_000;
 
 /// The title of `text`; empty where no line says anything.
 pub fn title(text: &str) -> String {
-    let end = text.char_indices().nth(LOOKED_AT_CHARS_MAX).map_or(text.len(), |(byte, _)| byte);
-    text.get(..end).unwrap_or(text).lines().map(plain).find(|line| !line.is_empty()).unwrap_or_default()
+    let end = text
+        .char_indices()
+        .nth(LOOKED_AT_CHARS_MAX)
+        .map_or(text.len(), |(byte, _)| byte);
+    text.get(..end)
+        .unwrap_or(text)
+        .lines()
+        .map(plain)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
 }
 
 /// A line without the marks that Markdown gives a meaning.
@@ -22,7 +30,12 @@ fn plain(line: &str) -> String {
         .filter(|letter| !letter.is_control() && !is_direction_control(*letter))
         .collect();
     let text = without_inline_marks(&visible);
-    text.trim().graphemes(true).take(TITLE_GRAPHEMES_MAX).collect::<String>().trim_end().to_owned()
+    text.trim()
+        .graphemes(true)
+        .take(TITLE_GRAPHEMES_MAX)
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
 }
 
 /// Characters that turn the direction of what stands around a title on the screen.
@@ -95,7 +108,9 @@ fn link(text: &str) -> Option<(&str, &str)> {
 /// A marked stretch at the beginning, as `**this**`.
 fn emphasis(text: &str, before: Option<char>) -> Option<(&str, &str)> {
     for mark in ["***", "**", "__", "~~", "``", "*", "_", "`"] {
-        let Some(inside) = text.strip_prefix(mark) else { continue };
+        let Some(inside) = text.strip_prefix(mark) else {
+            continue;
+        };
         // An underscore within a word is a letter of a name.
         if mark.starts_with('_') && before.is_some_and(char::is_alphanumeric) {
             return None;
@@ -135,7 +150,10 @@ mod tests {
         check("#\n# \nMinutes", "Minutes");
         check("> - [ ] **Call** _Ann_", "Call Ann");
         check("- [x] done", "done");
-        check("Read [the *plan*](https://example.org/x) now", "Read the plan now");
+        check(
+            "Read [the *plan*](https://example.org/x) now",
+            "Read the plan now",
+        );
         check("`code` and snake_case_name", "code and snake_case_name");
         check("2 * 3 * 4", "2 * 3 * 4");
         check("**unclosed", "**unclosed");
@@ -153,6 +171,9 @@ mod tests {
     #[test]
     fn it_cannot_disturb_what_stands_around_it() {
         check("a\u{202e}b\u{7}c", "abc");
-        assert_eq!(title(&"👩‍👩‍👧".repeat(500)).graphemes(true).count(), TITLE_GRAPHEMES_MAX);
+        assert_eq!(
+            title(&"👩‍👩‍👧".repeat(500)).graphemes(true).count(),
+            TITLE_GRAPHEMES_MAX
+        );
     }
 }

@@ -48,10 +48,14 @@ pub(crate) fn check_update(body: &[u8], peer: PeerId) -> Result<UpdateSpan, &'st
         return Err("the contents claim another author");
     }
     let scratch = LoroDoc::new();
-    let status = scratch.import(updates).map_err(|_| "the contents are malformed")?;
+    let status = scratch
+        .import(updates)
+        .map_err(|_| "the contents are malformed")?;
     let mut span: Option<UpdateSpan> = None;
-    for (&id, &(start, end)) in
-        status.success.iter().chain(status.pending.iter().flat_map(|pending| pending.iter()))
+    for (&id, &(start, end)) in status
+        .success
+        .iter()
+        .chain(status.pending.iter().flat_map(|pending| pending.iter()))
     {
         if id != peer.get() {
             return Err("the contents claim another author");
@@ -61,7 +65,10 @@ pub(crate) fn check_update(body: &[u8], peer: PeerId) -> Result<UpdateSpan, &'st
                 if known.end != start && end != known.start {
                     return Err("the contents have a gap");
                 }
-                UpdateSpan { start: known.start.min(start), end: known.end.max(end) }
+                UpdateSpan {
+                    start: known.start.min(start),
+                    end: known.end.max(end),
+                }
             }
             None => UpdateSpan { start, end },
         });

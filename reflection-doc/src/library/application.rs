@@ -37,12 +37,10 @@ impl Application for Documents {
         Ok(())
     }
 
-    fn process(
-        &mut self,
-        connection: &Connection,
-        delivery: &Delivery<'_>,
-    ) -> Result<(), Refusal> {
-        let Some(body) = delivery.body else { return Ok(()) };
+    fn process(&mut self, connection: &Connection, delivery: &Delivery<'_>) -> Result<(), Refusal> {
+        let Some(body) = delivery.body else {
+            return Ok(());
+        };
         let header = delivery.operation.header();
         if header.kind != Kind::Edit {
             return Err(Refusal::Refuse("the operation is of an unknown kind"));
@@ -62,7 +60,9 @@ impl Application for Documents {
             .optional()?
             .unwrap_or(0);
         if span.start != next {
-            return Err(Refusal::Refuse("the changes do not go on where their author stopped"));
+            return Err(Refusal::Refuse(
+                "the changes do not go on where their author stopped",
+            ));
         }
         connection
             .prepare_cached(
@@ -95,5 +95,7 @@ impl Application for Documents {
 fn now_us() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+        .map_or(0, |time| {
+            u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+        })
 }

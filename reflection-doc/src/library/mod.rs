@@ -15,7 +15,7 @@ use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{DocumentInfo, NetworkConfig, Node, StartError};
 
 use crate::engine::{Engine, EngineError, title};
-use crate::open_document::{OpenDocument, Publisher, PublishFailure, Turn};
+use crate::open_document::{OpenDocument, PublishFailure, Publisher, Turn};
 pub use summary::DocumentSummary;
 
 /// Why something about a document could not be done.
@@ -52,7 +52,10 @@ impl Library {
     ) -> Result<Self, StartError> {
         let application = Box::new(application::Documents);
         let node = Node::start(folder, key, network, application).await?;
-        Ok(Self { node, turns: Arc::default() })
+        Ok(Self {
+            node,
+            turns: Arc::default(),
+        })
     }
 
     /// The node underneath.
@@ -84,7 +87,13 @@ impl Library {
         let access = self.node.access(topic).ok_or(StreamError::Closed)?;
         let (engine, stream) = self.load(topic).await?;
         let publisher = Publisher::new(self.node.clone(), *topic, engine.incarnation());
-        Ok(OpenDocument { engine, stream, publisher, access, turn: held })
+        Ok(OpenDocument {
+            engine,
+            stream,
+            publisher,
+            access,
+            turn: held,
+        })
     }
 
     /// An engine with all that is stored, and the stream of what comes after.
@@ -135,8 +144,10 @@ impl Library {
 
     async fn summarise(&self, info: DocumentInfo) -> Result<Option<DocumentSummary>, LibraryError> {
         let topic = info.topic;
-        let Some(state) =
-            self.node.read(move |connection| summary::read(connection, &topic)).await?
+        let Some(state) = self
+            .node
+            .read(move |connection| summary::read(connection, &topic))
+            .await?
         else {
             return Ok(None);
         };
@@ -150,14 +161,18 @@ impl Library {
         };
         let fresh = state.refreshed(title(&engine.text()), engine.len_chars());
         let written = fresh.clone();
-        self.node.write(move |connection| summary::write(connection, &topic, &written)).await?;
+        self.node
+            .write(move |connection| summary::write(connection, &topic, &written))
+            .await?;
         Ok(Some(DocumentSummary::new(info, fresh)))
     }
 
     /// Takes note that a person has seen what is in a document now.
     pub async fn mark_read(&self, topic: &TopicId) -> Result<(), LibraryError> {
         let topic = *topic;
-        self.node.write(move |connection| summary::mark_read(connection, &topic)).await?;
+        self.node
+            .write(move |connection| summary::mark_read(connection, &topic))
+            .await?;
         Ok(())
     }
 

@@ -4,10 +4,10 @@
 //! A summary is a cache of the operations. Each accepted operation counts `version` up in its own
 //! transaction; title and length are those of the version `summarised`, and stale if it is older.
 
+use reflection_node::DocumentInfo;
 use reflection_node::access::{Access, TopicId};
 use reflection_node::rusqlite::{Connection, OptionalExtension, params};
 use reflection_node::store::StoreError;
-use reflection_node::DocumentInfo;
 
 pub(super) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS document_summaries (
@@ -43,7 +43,11 @@ pub struct DocumentSummary {
 impl std::fmt::Debug for DocumentSummary {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Never the title.
-        write!(formatter, "DocumentSummary({:?}, {} characters)", self.topic, self.chars)
+        write!(
+            formatter,
+            "DocumentSummary({:?}, {} characters)",
+            self.topic, self.chars
+        )
     }
 }
 
@@ -74,7 +78,12 @@ pub(super) struct StoredSummary {
 
 impl StoredSummary {
     pub(super) fn refreshed(&self, title: String, chars: usize) -> Self {
-        Self { title, chars: chars as u64, is_stale: false, ..self.clone() }
+        Self {
+            title,
+            chars: chars as u64,
+            is_stale: false,
+            ..self.clone()
+        }
     }
 }
 
@@ -105,7 +114,11 @@ pub(super) fn changed(
             "UPDATE document_summaries SET version = version + 1, unread = max(unread, ?3),
                  updated_us = max(updated_us, ?2) WHERE topic = ?1",
         )?
-        .execute(params![topic.as_bytes().as_slice(), to_sql(changed_us), is_by_others])?;
+        .execute(params![
+            topic.as_bytes().as_slice(),
+            to_sql(changed_us),
+            is_by_others
+        ])?;
     Ok(())
 }
 
@@ -141,7 +154,12 @@ pub(super) fn write(
     connection.execute(
         "UPDATE document_summaries SET summarised = ?2, title = ?3, chars = ?4
          WHERE topic = ?1 AND summarised <= ?2",
-        params![topic.as_bytes().as_slice(), fresh.version, fresh.title, to_sql(fresh.chars)],
+        params![
+            topic.as_bytes().as_slice(),
+            fresh.version,
+            fresh.title,
+            to_sql(fresh.chars)
+        ],
     )?;
     Ok(())
 }

@@ -99,7 +99,7 @@ impl Default for NetworkConfig {
 }
 
 /// How long closing the endpoint may take; peers that are not told time out by themselves.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(800);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running network.
 pub(crate) struct Network {

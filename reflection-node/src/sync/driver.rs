@@ -355,7 +355,7 @@ impl Driver {
             return;
         }
         let status = PeerStatus {
-            is_exchanged: self.is_finished || self.session.is_exchanged(),
+            is_exchanged: self.is_finished || (self.session.is_exchanged() && self.is_idle()),
             is_in_step: self.session.is_in_step(),
         };
         if status.is_exchanged && !self.is_finished {
@@ -376,6 +376,14 @@ impl Driver {
             let (row, peer) = (self.document.row, self.peer);
             tokio::spawn(async move { confirm(&shared, row, peer, confirmed).await });
         }
+    }
+
+    /// Whether nothing received is on its way through the pipeline, so that all of it is counted.
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+            && self.verifying.is_none()
+            && self.verified.is_none()
+            && self.storing.is_none()
     }
 
     fn finish(&self, error: Option<String>) {
