@@ -58,7 +58,7 @@ fn the_most_verbose_log_holds_no_secret() {
         for word in [TYPED, TITLE, &code, &code[6..40], key.trim(), &hex(&secret)] {
             assert!(!lowered.contains(word), "{name}'s log holds a secret");
         }
-        let listed = format!("{:?}", secret);
+        let listed = format!("{secret:?}");
         assert!(
             !log.contains(listed.trim_matches(['[', ']'])),
             "{name}'s log holds a secret"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Documents of Reflection: the text engine, and its GObject models for the front end.
+//! Documents of Reflection: the text engine, and its `GObject` models for the front end.
 
 #[cfg(feature = "objects")]
 pub mod bridge;

@@ -233,7 +233,7 @@ impl Node {
             .inner
             .shared
             .readers
-            .run(|connection| peers::all(connection))
+            .run(peers::all)
             .await
             .unwrap_or_default();
         network.running =
@@ -377,7 +377,7 @@ impl Node {
                 Durability::Durable,
                 move |connection, processor| {
                     processor.application.deleted(connection, &topic)?;
-                    Ok::<_, StoreError>(documents::delete(connection, &topic)?)
+                    documents::delete(connection, &topic)
                 },
                 move |_| shared.remove_document(&topic),
             )
@@ -567,8 +567,9 @@ impl Node {
             if let Some(running) = running {
                 let _ = tokio::time::timeout(deadline, running.stop()).await;
             }
-            parts.writer.stop().await;
+            // The last connection to close empties the write-ahead log; it must be one that writes.
             node.inner.shared.readers.stop();
+            parts.writer.stop().await;
             node.inner.shared.events.close();
             (parts.runtime, parts.folder)
         });

@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
-    /// Folder with identity and documents [default: $XDG_DATA_HOME/reflection]
+    /// Folder with identity and documents [default: $`XDG_DATA_HOME/reflection`]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// How far to reach: offline, local or internet
@@ -203,20 +203,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let folder = session::folder(&global)?;
     let (results, receiver) = async_channel::bounded(64);
     let show = output::show(&command, global.json, receiver);
-    let (done, shown) = match rpc::client::connect(&folder).await? {
-        Some(connection) => {
-            futures_util::future::join(rpc::client::call(connection, &command, results), show).await
-        }
-        None => {
-            let carry_out = async {
-                let session = Session::open(&global, command.network(&global)).await?;
-                let done = execute(&command, &session.library, &results).await;
-                drop(results);
-                session.close().await;
-                done
-            };
-            futures_util::future::join(carry_out, show).await
-        }
+    let (done, shown) = if let Some(connection) = rpc::client::connect(&folder).await? {
+        futures_util::future::join(rpc::client::call(connection, &command, results), show).await
+    } else {
+        let carry_out = async {
+            let session = Session::open(&global, command.network(&global)).await?;
+            let done = execute(&command, &session.library, &results).await;
+            drop(results);
+            session.close().await;
+            done
+        };
+        futures_util::future::join(carry_out, show).await
     };
     done.and(shown)
 }

@@ -34,13 +34,13 @@ impl Run {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
         let session = Session::open(global, global.network()).await?;
         let folder = session::folder(global)?;
-        let served = Server::bind(&folder).map_err(|error| {
+        let bound = Server::bind(&folder).map_err(|error| {
             CommandError::Failed(format!(
                 "the socket in {} cannot be made: {error}",
                 folder.display()
             ))
         });
-        let server = match served {
+        let server = match bound {
             Ok(server) => server,
             Err(error) => {
                 session.close().await;

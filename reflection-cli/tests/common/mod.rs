@@ -17,26 +17,26 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up. Nothing waits that long when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Someone with an installation.
-pub struct Person {
+pub(crate) struct Person {
     folder: TempDir,
 }
 
 impl Person {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     /// The program with the options that keep it on this machine.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reflection-cli"));
         command
             .env_remove("RUST_LOG")
@@ -48,7 +48,7 @@ impl Person {
     }
 
     /// Runs a command that neither listens nor dials.
-    pub fn offline(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn offline(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reflection-cli"));
         command
             .env_remove("RUST_LOG")
@@ -59,12 +59,12 @@ impl Person {
         command.output().unwrap()
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// What a command that has to succeed prints.
-    pub fn stdout(&self, arguments: &[&str]) -> String {
+    pub(crate) fn stdout(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(
             output.status.success(),
@@ -75,7 +75,7 @@ impl Person {
     }
 
     /// The JSON objects that a command that has to succeed prints.
-    pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Vec<Value> {
         let mut all = vec!["--json"];
         all.extend_from_slice(arguments);
         self.stdout(&all)
@@ -84,23 +84,23 @@ impl Person {
             .collect()
     }
 
-    pub fn cat(&self) -> String {
+    pub(crate) fn cat(&self) -> String {
         self.stdout(&["cat", "@last"])
     }
 
     /// Stays online.
-    pub fn online(&self) -> Online {
+    pub(crate) fn online(&self) -> Online {
         self.online_with(&[])
     }
 
-    pub fn online_with(&self, arguments: &[&str]) -> Online {
+    pub(crate) fn online_with(&self, arguments: &[&str]) -> Online {
         let mut all = vec!["run"];
         all.extend_from_slice(arguments);
         Online::start(self.command(&all))
     }
 
     /// Makes a document from a text and gives its code.
-    pub fn creates(&self, text: &str) -> String {
+    pub(crate) fn creates(&self, text: &str) -> String {
         let file = self.folder.path().join("text");
         std::fs::write(&file, text).unwrap();
         self.stdout(&["new", file.to_str().unwrap()])
@@ -108,13 +108,13 @@ impl Person {
             .to_owned()
     }
 
-    pub fn joins(&self, code: &str) {
+    pub(crate) fn joins(&self, code: &str) {
         self.stdout(&["join", code]);
     }
 }
 
 /// A process that stays online; killed when dropped.
-pub struct Online {
+pub(crate) struct Online {
     child: Child,
     lines: mpsc::Receiver<Value>,
     pub ready: Value,
@@ -136,7 +136,7 @@ impl Online {
     }
 
     /// Waits for an event; gives it.
-    pub fn wait_for(&self, name: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for(&self, name: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -151,7 +151,7 @@ impl Online {
     }
 
     /// Ends it as the system does, and gives how long that took.
-    pub fn terminate(mut self) -> Duration {
+    pub(crate) fn terminate(mut self) -> Duration {
         let started = Instant::now();
         signal(&self.child, "TERM");
         assert!(self.child.wait().unwrap().success(), "it ends cleanly");
@@ -159,7 +159,7 @@ impl Online {
     }
 
     /// Ends it as a crash does.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -198,7 +198,7 @@ fn lines(stdout: ChildStdout) -> mpsc::Receiver<Value> {
 
 /// Calls `check` until it holds, as often as there is time. What it looks at are other processes,
 /// so there is nothing to wait on but their answers.
-pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !check() {
         assert!(Instant::now() < deadline, "{what}");
@@ -206,14 +206,14 @@ pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
 }
 
 /// A committed trace.
-pub fn trace(name: &str) -> PathBuf {
+pub(crate) fn trace(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/traces")
         .join(name)
 }
 
 /// A trace's JSON.
-pub fn trace_json(name: &str) -> Value {
+pub(crate) fn trace_json(name: &str) -> Value {
     let file = std::fs::File::open(trace(name)).unwrap();
     let mut text = String::new();
     flate2::read::GzDecoder::new(file)
@@ -222,12 +222,12 @@ pub fn trace_json(name: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Gives a command something to read.
-pub fn with_stdin(mut command: Command, text: &str) -> Output {
+pub(crate) fn with_stdin(mut command: Command, text: &str) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -55,7 +55,7 @@ pub(crate) fn check_update(body: &[u8], peer: PeerId) -> Result<UpdateSpan, &'st
     for (&id, &(start, end)) in status
         .success
         .iter()
-        .chain(status.pending.iter().flat_map(|pending| pending.iter()))
+        .chain(status.pending.iter().flat_map(loro::VersionRange::iter))
     {
         if id != peer.get() {
             return Err("the contents claim another author");

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::peers::{Boot, Message, PeersHandle};
-use crate::access::TopicId;
+use crate::access::{DocumentKeys, TopicId};
 use crate::events::{Event, Route};
 use crate::identity::AuthorId;
 use crate::shared::Shared;
@@ -159,7 +159,7 @@ async fn greet(
 
 fn route(connection: &Connection) -> (Route, u64) {
     let paths = connection.paths();
-    let Some(path) = paths.iter().find(|path| path.is_selected()) else {
+    let Some(path) = paths.iter().find(iroh::endpoint::Path::is_selected) else {
         return (Route::Unknown, 0);
     };
     let route = match path.remote_addr() {
@@ -258,7 +258,7 @@ impl Served {
 
     async fn documents_changed(&mut self, send: &mut SendStream) -> Result<(), String> {
         let keys = self.shared.all_keys();
-        let present: HashSet<TopicId> = keys.iter().map(|keys| keys.topic()).collect();
+        let present: HashSet<TopicId> = keys.iter().map(DocumentKeys::topic).collect();
         for topic in self.matching.known() {
             if !present.contains(&topic) {
                 self.matching.remove(&topic);
@@ -363,7 +363,7 @@ impl Served {
         &mut self,
         topic: TopicId,
         streams: Streams,
-        session: impl FnOnce(crate::access::DocumentKeys, Arc<crate::sync::heights::Heights>) -> Session,
+        session: impl FnOnce(DocumentKeys, Arc<crate::sync::heights::Heights>) -> Session,
     ) {
         let Some(document) = self.shared.document(&topic) else {
             return;

@@ -26,9 +26,9 @@ use crate::shared::Shared;
 
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// Until a peer is dialled again with whom nothing was in common. A new document shortens it.
-const STRANGER_PAUSE: Duration = Duration::from_secs(3600);
+const STRANGER_PAUSE: Duration = Duration::from_hours(1);
 /// Dials under way at once.
 const DIALS_MAX: usize = 16;
 /// Peers that are remembered while the node runs.
@@ -92,7 +92,7 @@ impl PeersHandle {
 
 enum State {
     Idle { due: Instant },
-    Dialing,
+    Dialing { cancel: CancellationToken },
     Connected(Connected),
 }
 
@@ -202,7 +202,7 @@ impl Actor {
     fn dials(&self) -> usize {
         self.peers
             .values()
-            .filter(|peer| matches!(peer.state, State::Dialing))
+            .filter(|peer| matches!(peer.state, State::Dialing { .. }))
             .count()
     }
 
@@ -233,7 +233,7 @@ impl Actor {
             }
             Message::DialFailed { peer } => {
                 if let Some(known) = self.peers.get_mut(&peer)
-                    && matches!(known.state, State::Dialing)
+                    && matches!(known.state, State::Dialing { .. })
                 {
                     known.rest();
                     known.is_fresh = false;
@@ -275,12 +275,19 @@ impl Actor {
         if !is_known && self.peers.len() >= PEERS_MAX {
             return;
         }
+        let is_news = self.is_news(&address);
         if !address.addrs.is_empty() {
             self.book.add_endpoint_info(address);
         }
         let peer = self.peers.entry(hint.endpoint).or_insert_with(Peer::new);
-        if matches!(peer.state, State::Idle { .. }) {
-            peer.wake();
+        match &peer.state {
+            State::Idle { .. } => peer.wake(),
+            // A dial goes to the addresses that were known when it began.
+            State::Dialing { cancel } if is_news => {
+                cancel.cancel();
+                peer.wake();
+            }
+            State::Dialing { .. } | State::Connected(_) => {}
         }
         if !is_known {
             self.shared.events.emit(&Event::PeerFound {
@@ -288,6 +295,17 @@ impl Actor {
                 found,
             });
         }
+    }
+
+    /// Whether an address was not known before.
+    fn is_news(&self, address: &EndpointAddr) -> bool {
+        let known = self
+            .book
+            .get_endpoint_info(address.id)
+            .map(EndpointAddr::from);
+        known.map_or(!address.addrs.is_empty(), |known| {
+            !address.addrs.is_subset(&known.addrs)
+        })
     }
 
     fn dial_due(&mut self) {
@@ -302,13 +320,16 @@ impl Actor {
                 continue;
             }
             room -= 1;
-            peer.state = State::Dialing;
+            let dial_cancel = self.cancel.child_token();
+            peer.state = State::Dialing {
+                cancel: dial_cancel.clone(),
+            };
             let (endpoint, handle, id) = (self.endpoint.clone(), self.handle.clone(), *id);
             let (shared, cancel, boot) = (Arc::clone(&self.shared), self.cancel.clone(), self.boot);
             self.tasks.spawn(async move {
                 let dial = tokio::time::timeout(DIAL_TIMEOUT, endpoint.connect(endpoint_id, ALPN));
                 let dialled = tokio::select! {
-                    () = cancel.cancelled() => return,
+                    () = dial_cancel.cancelled() => return,
                     dialled = dial => dialled,
                 };
                 match dialled {

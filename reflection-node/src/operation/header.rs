@@ -203,6 +203,7 @@ type Written<'a, 'b> =
 
 /// Writing to a vector cannot fail; the error type says so, and an error would need a value of
 /// an uninhabited type.
+#[allow(clippy::needless_pass_by_value)]
 fn infallible(written: Written<'_, '_>) {
     debug_assert!(written.is_ok());
 }

@@ -116,18 +116,15 @@ pub(crate) fn check_author(
             row.get(0)
         })
         .optional()?;
-    match known {
-        Some(bytes) => Ok(AuthorId::from_bytes(
-            bytes
-                .try_into()
-                .map_err(|_| StoreError::Damaged("the author's id"))?,
-        )),
-        None => {
-            connection.execute(
-                "INSERT INTO meta (name, value) VALUES ('author', ?1)",
-                [author.as_bytes().as_slice()],
-            )?;
-            Ok(*author)
-        }
+    if let Some(bytes) = known {
+        let bytes = bytes
+            .try_into()
+            .map_err(|_| StoreError::Damaged("the author's id"))?;
+        return Ok(AuthorId::from_bytes(bytes));
     }
+    connection.execute(
+        "INSERT INTO meta (name, value) VALUES ('author', ?1)",
+        [author.as_bytes().as_slice()],
+    )?;
+    Ok(*author)
 }

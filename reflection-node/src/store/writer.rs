@@ -28,9 +28,12 @@ pub(crate) enum Durability {
 
 type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 
+/// Gives whether what was written is to be kept, and how to answer the caller.
+type Run<C> = Box<dyn FnOnce(&Connection, &mut C) -> (bool, Answer) + Send>;
+
 struct Job<C> {
     durability: Durability,
-    run: Box<dyn FnOnce(&Connection, &mut C) -> (bool, Answer) + Send>,
+    run: Run<C>,
 }
 
 enum Message<C> {

@@ -400,11 +400,17 @@ impl Driver {
 
     async fn end(&mut self, error: &DriverError) {
         // What was received whole is kept, so that the next session goes on from there.
-        if let Some(storing) = self.storing.take() {
-            let _ = storing.await;
+        if let Some(storing) = self.storing.take()
+            && let Ok(ingested) = storing.await
+        {
+            self.stored(&ingested);
         }
+        self.session
+            .committed(Arc::clone(&self.commits.borrow().heights));
         if self.is_started && !self.is_finished {
-            self.finish(Some(error.to_string()));
+            // A peer that has all it came for may go before this side has looked up.
+            let is_complete = self.session.is_exchanged() && self.is_idle();
+            self.finish((!is_complete).then(|| error.to_string()));
         }
         self.shared.set_status(self.topic, self.peer, None);
         let confirmed = self.session.confirmed(&self.shared.id);
