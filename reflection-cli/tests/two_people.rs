@@ -55,6 +55,33 @@ fn who_was_away_catches_up_later_and_both_keep_what_they_wrote_alone() {
 }
 
 #[test]
+fn who_restarts_is_found_where_it_was() {
+    let (alice, bob) = (Person::new(), Person::new());
+    let at_alice = alice.online();
+    let code = alice.creates("one");
+    let address = at_alice.ready["addresses"].clone();
+    at_alice.terminate();
+    // The code names the port that Alice had; after a restart she has it again.
+    let at_alice = alice.online();
+    assert_eq!(at_alice.ready["addresses"], address);
+    let at_bob = bob.online();
+    bob.joins(&code);
+    at_bob.wait_for("sync-finished", |event| event["operations_in"] == 1);
+    // And whoever met is in touch again after either one's crash.
+    at_bob.kill();
+    alice.stdout(&["edit", "@last", "--at", "3", "--insert", " two"]);
+    let at_bob = bob.online();
+    at_bob.wait_for("sync-finished", |event| event["operations_in"] == 1);
+    assert_eq!(bob.cat(), "one two");
+    at_alice.kill();
+    bob.stdout(&["edit", "@last", "--at", "7", "--insert", " three"]);
+    let _at_alice = alice.online();
+    eventually("Alice has what Bob wrote", || {
+        alice.cat() == "one two three"
+    });
+}
+
+#[test]
 fn a_long_session_of_one_person_arrives_letter_for_letter() {
     let (alice, bob) = (Person::new(), Person::new());
     let _at_alice = alice.online();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The iroh endpoint for each mode.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use iroh::address_lookup::memory::MemoryLookup;
@@ -32,7 +32,40 @@ pub enum NetworkError {
 }
 
 /// Opens an endpoint; also gives the table in which it finds peers' addresses.
+///
+/// Where a free port is asked for, `port` is tried first: a node that comes back at the port it
+/// had is found by the addresses that others remember and that codes carry.
 pub(super) async fn bind(
+    key: &AuthorKey,
+    config: &NetworkConfig,
+    port: Option<u16>,
+) -> Result<(Endpoint, MemoryLookup), NetworkError> {
+    let is_free = config.bind.iter().all(|address| address.port() == 0);
+    if let Some(port) = port.filter(|_| is_free) {
+        let mut again = config.clone();
+        if again.bind.is_empty() {
+            again.bind = vec![
+                (Ipv4Addr::UNSPECIFIED, 0).into(),
+                (Ipv6Addr::UNSPECIFIED, 0).into(),
+            ];
+        }
+        for address in &mut again.bind {
+            address.set_port(port);
+        }
+        match bind_at(key, &again).await {
+            Ok(bound) => return Ok(bound),
+            Err(error) => tracing::debug!(%error, "the port of last time is not free"),
+        }
+    }
+    bind_at(key, config).await
+}
+
+/// The port to come back to.
+pub(super) fn port(endpoint: &Endpoint) -> Option<u16> {
+    endpoint.bound_sockets().first().map(SocketAddr::port)
+}
+
+async fn bind_at(
     key: &AuthorKey,
     config: &NetworkConfig,
 ) -> Result<(Endpoint, MemoryLookup), NetworkError> {
@@ -72,7 +105,11 @@ pub(super) async fn bind(
         builder = builder.clear_ip_transports();
         for address in &config.bind {
             builder = builder
-                .bind_addr_with_opts(*address, BindOpts::default())
+                // A system without IPv6 is no reason not to listen.
+                .bind_addr_with_opts(
+                    *address,
+                    BindOpts::default().set_is_required(*address != unspecified_v6(address.port())),
+                )
                 .map_err(|error| bind_error(error.to_string()))?;
         }
     }
@@ -81,6 +118,10 @@ pub(super) async fn bind(
         .await
         .map_err(|error| bind_error(bind_reason(&error)))?;
     Ok((endpoint, book))
+}
+
+fn unspecified_v6(port: u16) -> SocketAddr {
+    (Ipv6Addr::UNSPECIFIED, port).into()
 }
 
 /// The innermost cause, which is the system's.

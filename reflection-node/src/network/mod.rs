@@ -23,6 +23,8 @@ use crate::access::Hint;
 use crate::discovery::mdns;
 use crate::events::Found;
 use crate::shared::Shared;
+use crate::store::peers::{last_port, remember_port};
+use crate::store::{Durability, StoreError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -119,7 +121,19 @@ impl Network {
         if config.mode == Mode::Offline {
             return Ok(None);
         }
-        let (endpoint, book) = endpoint::bind(&shared.key, config).await?;
+        let last = shared.readers.run(last_port).await.unwrap_or_default();
+        let (endpoint, book) = endpoint::bind(&shared.key, config, last).await?;
+        if let Some(port) = endpoint::port(&endpoint).filter(|port| Some(*port) != last) {
+            let noted: Result<(), StoreError> = shared
+                .writer
+                .run(Durability::Refetchable, move |connection, _| {
+                    remember_port(connection, port)
+                })
+                .await;
+            if let Err(error) = noted {
+                tracing::debug!(%error, "the port was not noted");
+            }
+        }
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
         let peers = peers::spawn(

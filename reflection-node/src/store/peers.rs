@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
 use super::documents::{DocumentRow, to_sql};
@@ -81,6 +81,28 @@ fn decode_addresses(mut bytes: &[u8]) -> Vec<SocketAddr> {
         bytes = rest;
     }
     addresses
+}
+
+/// The port at which this node listened last.
+pub(crate) fn last_port(connection: &Connection) -> Result<Option<u16>, StoreError> {
+    let found: Option<Vec<u8>> = connection
+        .query_row("SELECT value FROM meta WHERE name = 'port'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(found
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(u16::from_be_bytes))
+}
+
+/// Notes the port at which this node listens.
+pub(crate) fn remember_port(connection: &Connection, port: u16) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO meta (name, value) VALUES ('port', ?1)
+         ON CONFLICT (name) DO UPDATE SET value = ?1",
+        [port.to_be_bytes().as_slice()],
+    )?;
+    Ok(())
 }
 
 /// Notes that a peer takes part in a document and how much of our own log it has confirmed.
