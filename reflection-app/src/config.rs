@@ -48,7 +48,7 @@ impl Default for Config {
     }
 }
 
-/// Tells GLib which options there are.
+/// Tells `GLib` which options there are.
 pub fn add_options(application: &impl IsA<gtk::gio::Application>) {
     let option = |name: &str, arg, description: String, value: Option<&str>| {
         application.add_main_option(

@@ -16,6 +16,8 @@
     unreachable_pub,
     reason = "a program has no outside; pub marks what other folders use"
 )]
+// Each widget's private half sits in a module of its own and uses what its file uses.
+#![allow(clippy::wildcard_imports)]
 
 mod application;
 mod config;

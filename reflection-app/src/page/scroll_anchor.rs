@@ -94,3 +94,72 @@ fn scroll_back(view: &gtk::TextView, place: Place) {
         adjustment.set_value(adjustment.value() + f64::from(drift));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use adw::prelude::*;
+    use gtk::glib;
+
+    use super::{caret, visible_caret};
+    use crate::page::text_view::TextView;
+
+    /// Lets a number of frames pass, which is how long a screen takes to settle.
+    fn frames(view: &TextView, count: u32) {
+        let left = std::rc::Rc::new(std::cell::Cell::new(count));
+        let counted = left.clone();
+        view.add_tick_callback(move |view, _| {
+            view.queue_draw();
+            counted.set(counted.get().saturating_sub(1));
+            glib::ControlFlow::Continue
+        });
+        let end = Instant::now() + Duration::from_secs(10);
+        while left.get() > 0 && Instant::now() < end {
+            glib::MainContext::default().iteration(false);
+        }
+    }
+
+    fn caret_height(view: &TextView) -> i32 {
+        view.iter_location(&caret(view.upcast_ref())).y() - view.visible_rect().y()
+    }
+
+    #[gtk::test]
+    fn the_line_with_the_caret_stays_where_it_is() {
+        sourceview5::init();
+        let _ = adw::init();
+        let view = TextView::default();
+        let scrolled = gtk::ScrolledWindow::builder().child(&view).build();
+        let window = gtk::Window::builder()
+            .child(&scrolled)
+            .default_width(400)
+            .default_height(400)
+            .build();
+        window.present();
+        let buffer = view.text_buffer();
+        let lines: String = (0..200).map(|number| format!("line {number}\n")).collect();
+        buffer.set_text(&lines);
+        let (Some(line), Some(above)) = (buffer.iter_at_line(100), buffer.iter_at_line(98)) else {
+            panic!("the text has 200 lines");
+        };
+        buffer.place_cursor(&line);
+        frames(&view, 3);
+        view.scroll_to_mark(&buffer.get_insert(), 0.0, true, 0.0, 0.5);
+        // GTK scrolls there in steps.
+        frames(&view, 60);
+        let before = caret_height(&view);
+        assert!(visible_caret(view.upcast_ref()).is_some(), "at {before}");
+
+        // Between the topmost visible line and the caret, above everything, and below the caret.
+        for at in [above.offset(), 0, above.offset() + 100] {
+            for _ in 0..3 {
+                view.hold_place();
+                buffer.insert_arrived(u32::try_from(at).unwrap_or(0), "🎉 one\ntwo\nthree\n");
+                view.restore_place();
+            }
+            frames(&view, 8);
+            assert_eq!(caret_height(&view), before, "after a change at {at}");
+        }
+        window.destroy();
+    }
+}

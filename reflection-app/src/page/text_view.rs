@@ -73,6 +73,12 @@ glib::wrapper! {
             gtk::Scrollable;
 }
 
+impl Default for TextView {
+    fn default() -> Self {
+        glib::Object::new()
+    }
+}
+
 impl TextView {
     /// The text in it.
     pub fn text_buffer(&self) -> &TextBuffer {

@@ -26,6 +26,8 @@ mod imp {
         pub(super) author: RefCell<Option<Author>>,
         pub(super) handler: RefCell<Option<glib::SignalHandlerId>>,
         pub(super) size: Cell<i32>,
+        /// Whether it covers another picture, from which a ring sets it apart.
+        pub(super) has_ring: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -85,6 +87,11 @@ impl Avatar {
         avatar
     }
 
+    /// Sets it apart from another picture that it covers.
+    pub fn add_ring(&self) {
+        self.imp().has_ring.set(true);
+    }
+
     fn forget(&self) {
         let imp = self.imp();
         if let (Some(author), Some(handler)) = (imp.author.take(), imp.handler.take()) {
@@ -97,11 +104,13 @@ impl Avatar {
         let size = self.imp().size.get() as f32;
         let inset = RING;
         let path = shapes::outline(author.shape(), inset, inset, size - 2.0 * inset);
-        // The ring has the colour of what is behind, see the style sheet.
-        let ring = gsk::Stroke::new(2.0 * RING);
-        snapshot.append_stroke(&path, &ring, &self.color());
-        if !author.is_here() {
+        if self.imp().has_ring.get() {
+            // It has the colour of what is behind, see the style sheet.
+            let ring = gsk::Stroke::new(2.0 * RING);
+            snapshot.append_stroke(&path, &ring, &self.color());
             snapshot.append_fill(&path, gsk::FillRule::Winding, &self.color());
+        }
+        if !author.is_here() {
             snapshot.push_opacity(AWAY_OPACITY);
         }
         snapshot.append_fill(

@@ -95,8 +95,12 @@ impl AvatarStack {
         if shown.is_empty() {
             shown.extend(everybody.iter().find(|author| author.is_this_device()));
         }
-        for author in shown {
-            self.append(&Avatar::new(author, SIZE));
+        for (number, author) in shown.into_iter().enumerate() {
+            let avatar = Avatar::new(author, SIZE);
+            if number > 0 {
+                avatar.add_ring();
+            }
+            self.append(&avatar);
         }
     }
 }

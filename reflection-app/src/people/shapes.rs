@@ -10,21 +10,21 @@ use reflection_doc::persona::SHAPES;
 /// beyond the last one begin again.
 pub fn outline(index: u32, x: f32, y: f32, size: f32) -> gsk::Path {
     let builder = gsk::PathBuilder::new();
-    let (centre_x, centre_y, radius) = (x + size / 2.0, y + size / 2.0, size / 2.0);
-    let centre = graphene::Point::new(centre_x, centre_y);
+    let radius = size / 2.0;
+    let centre = graphene::Point::new(x + radius, y + radius);
     match index % SHAPES {
         0 => builder.add_circle(&centre, radius),
         1 => {
-            let side = size * 0.90;
-            let inset = (size - side) / 2.0;
-            let square = graphene::Rect::new(x + inset, y + inset, side, side);
-            builder.add_rounded_rect(&gsk::RoundedRect::from_rect(square, size * 0.22));
+            let length = size * 0.90;
+            let inset = (size - length) / 2.0;
+            let bounds = graphene::Rect::new(x + inset, y + inset, length, length);
+            builder.add_rounded_rect(&gsk::RoundedRect::from_rect(bounds, size * 0.22));
         }
-        2 => polygon(&builder, &centre, radius * 1.04, 6, 0.0),
-        3 => polygon(&builder, &centre, radius * 1.2, 4, 0.0),
+        2 => polygon(&builder, centre, radius * 1.04, 6, 0.0),
+        3 => polygon(&builder, centre, radius * 1.2, 4, 0.0),
         4 => polygon(
             &builder,
-            &graphene::Point::new(centre_x, centre_y + size * 0.03),
+            graphene::Point::new(x + radius, y + radius + size * 0.03),
             radius * 1.08,
             5,
             0.0,
@@ -43,7 +43,7 @@ pub fn outline(index: u32, x: f32, y: f32, size: f32) -> gsk::Path {
 /// A regular polygon with round corners, one of them at the top turned by `turn`.
 fn polygon(
     builder: &gsk::PathBuilder,
-    centre: &graphene::Point,
+    centre: graphene::Point,
     radius: f32,
     corners: u16,
     turn: f32,

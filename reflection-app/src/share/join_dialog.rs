@@ -154,15 +154,12 @@ impl JoinDialog {
                 return;
             };
             dialog.imp().is_joining.set(false);
-            match joined {
-                Ok(document) => {
-                    dialog.close();
-                    dialog.emit_by_name::<()>("joined", &[&document]);
-                }
-                Err(_) => {
-                    dialog.code_was_changed();
-                    dialog.show_problem(&gettext("The document could not be joined. Try again."));
-                }
+            if let Ok(document) = joined {
+                dialog.close();
+                dialog.emit_by_name::<()>("joined", &[&document]);
+            } else {
+                dialog.code_was_changed();
+                dialog.show_problem(&gettext("The document could not be joined. Try again."));
             }
         });
     }

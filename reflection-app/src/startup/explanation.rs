@@ -126,7 +126,7 @@ fn of_keyring(error: &KeyringError) -> Explanation {
     let happened = match error {
         KeyringError::NoAnswer => gettext("The keyring of this desktop does not answer."),
         KeyringError::Locked => gettext("The keyring of this desktop is locked."),
-        KeyringError::Failed(_) => gettext("The keyring of this desktop reported an error."),
+        KeyringError::Failed(_) => gettext("The keyring of this desktop cannot be reached."),
         KeyringError::Malformed => {
             gettext("What the keyring of this desktop keeps for Reflection is not a key.")
         }

@@ -14,7 +14,7 @@ use crate::config::APP_ID;
 /// How long the service may take to answer. One that waits for something invisible never does.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long somebody may take to type the keyring's password.
-const UNLOCK_TIMEOUT: Duration = Duration::from_secs(120);
+const UNLOCK_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Why the keyring gave no key.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum KeyringError {
 
 /// The key of the installation whose folder is `data_dir`, made now if there is none.
 pub async fn load_or_create_key(data_dir: &Path) -> Result<AuthorKey, KeyringError> {
-    let keyring = answer(oo7::Keyring::new()).await?;
+    let keyring = answer(Box::pin(oo7::Keyring::new())).await?;
     if answer(keyring.is_locked()).await? {
         match glib::future_with_timeout(UNLOCK_TIMEOUT, keyring.unlock()).await {
             Ok(Ok(())) => {}
@@ -58,7 +58,13 @@ pub async fn load_or_create_key(data_dir: &Path) -> Result<AuthorKey, KeyringErr
     let bytes: Zeroizing<[u8; 32]> = key.to_bytes();
     let secret = oo7::Secret::blob(bytes.as_slice());
     let label = gettextrs::gettext("Reflection: key of this device");
-    answer(keyring.create_item(&label, &attributes, secret, false)).await?;
+    answer(Box::pin(keyring.create_item(
+        &label,
+        &attributes,
+        secret,
+        false,
+    )))
+    .await?;
     Ok(key)
 }
 

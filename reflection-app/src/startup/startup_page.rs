@@ -127,15 +127,15 @@ impl StartupPage {
         let page = self.downgrade();
         let makes_key_file = imp.makes_key_file.get();
         let attempt = glib::spawn_future_local(async move {
-            let mut opening = std::pin::pin!(start(config, makes_key_file));
-            let opened = match glib::future_with_timeout(SPINNER_DELAY, opening.as_mut()).await {
-                Ok(opened) => opened,
-                Err(_) => {
-                    if let Some(page) = page.upgrade() {
-                        page.imp().stack.set_visible_child_name("opening");
-                    }
-                    opening.await
+            let mut opening = Box::pin(start(config, makes_key_file));
+            let in_time = glib::future_with_timeout(SPINNER_DELAY, opening.as_mut()).await;
+            let opened = if let Ok(opened) = in_time {
+                opened
+            } else {
+                if let Some(page) = page.upgrade() {
+                    page.imp().stack.set_visible_child_name("opening");
                 }
+                opening.await
             };
             let Some(page) = page.upgrade() else { return };
             match opened {

@@ -15,7 +15,7 @@ mod imp {
     #[derive(Debug, Default, glib::Properties)]
     #[properties(wrapper_type = super::Author)]
     pub struct Author {
-        pub(super) author: OnceCell<AuthorId>,
+        pub(super) id: OnceCell<AuthorId>,
         pub(super) persona: OnceCell<Persona>,
         /// What to call them; the English default until they have chosen a name.
         #[property(get = Self::name)]
@@ -40,7 +40,7 @@ mod imp {
         }
 
         pub(super) fn id(&self) -> AuthorId {
-            *self.author.get_or_init(|| AuthorId::from_bytes([0; 32]))
+            *self.id.get_or_init(|| AuthorId::from_bytes([0; 32]))
         }
 
         fn name(&self) -> String {
@@ -80,7 +80,7 @@ impl Author {
         let object: Self = glib::Object::new();
         let imp = object.imp();
         // Set once, right after construction; the cell cannot be taken yet.
-        let _ = imp.author.set(author);
+        let _ = imp.id.set(author);
         imp.set_is_this_device(is_this_device);
         // Whoever sits before this screen is here.
         imp.set_is_here(is_this_device);

@@ -9,6 +9,9 @@
 //! front end reads properties and calls methods, and only effects change what it reads; every
 //! asynchronous task belongs to the object that started it and ends with it.
 
+// Each object's private half sits in a module of its own and uses what its file uses.
+#![allow(clippy::wildcard_imports)]
+
 mod author;
 mod authors;
 mod document;

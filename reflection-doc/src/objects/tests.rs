@@ -36,9 +36,9 @@ fn play<F: Future<Output = ()>>(story: impl FnOnce() -> F) {
 
 /// Waits until an object's properties fulfil a condition.
 async fn until<T: IsA<glib::Object>>(object: &T, what: &str, condition: impl Fn(&T) -> bool) {
-    let (changed, changes) = async_channel::unbounded();
+    let (notify, changes) = async_channel::unbounded();
     let handler = object.connect_notify_local(None, move |_, _| {
-        let _ = changed.try_send(());
+        let _ = notify.try_send(());
     });
     let fulfilled = async {
         while !condition(object) {

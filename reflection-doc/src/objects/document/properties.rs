@@ -13,8 +13,8 @@ use reflection_node::access::{Access, TopicId};
 use super::session::Session;
 use super::{DocumentPhase, SaveState, Trouble};
 use crate::library::{DocumentSummary, Library};
-use crate::objects::Authors;
 use crate::objects::tasks::Tasks;
+use crate::objects::{Author, Authors};
 
 /// The state of a document; every property is read-only to the outside.
 #[derive(glib::Properties)]
@@ -225,7 +225,7 @@ impl Document {
             .borrow()
             .to_vec()
             .iter()
-            .map(|a| a.id())
+            .map(Author::id)
             .collect();
         self.show_authors(&known, &status.connected);
         self.refresh_waiting();

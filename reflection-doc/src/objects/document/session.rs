@@ -64,18 +64,17 @@ impl Document {
                 return;
             };
             let imp = document.imp();
-            match opened {
-                Ok(opened) => imp.begin_session(opened),
-                Err(_) => {
-                    let unreadable = imp.access.get() == Access::Replica;
-                    imp.set_trouble(if unreadable {
-                        Trouble::Unreadable
-                    } else {
-                        Trouble::NotLoaded
-                    });
-                    imp.set_phase(DocumentPhase::Failed);
-                }
+            if let Ok(opened) = opened {
+                imp.begin_session(opened);
+                return;
             }
+            let is_unreadable = imp.access.get() == Access::Replica;
+            imp.set_trouble(if is_unreadable {
+                Trouble::Unreadable
+            } else {
+                Trouble::NotLoaded
+            });
+            imp.set_phase(DocumentPhase::Failed);
         });
     }
 
@@ -160,12 +159,9 @@ impl Document {
     /// Takes over what the node delivered and announces what it changed.
     fn apply(&self, session: &Session, batch: &[Delivered]) {
         let effects = session.engine.borrow_mut().apply(batch);
-        let effects = match effects {
-            Ok(effects) => effects,
-            Err(_) => {
-                self.set_trouble(Trouble::NotShown);
-                return;
-            }
+        let Ok(effects) = effects else {
+            self.set_trouble(Trouble::NotShown);
+            return;
         };
         let own = session.engine.borrow().author();
         if batch.iter().any(|delivered| delivered.author != own) {
