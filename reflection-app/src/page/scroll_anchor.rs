@@ -137,7 +137,7 @@ mod tests {
             .build();
         window.present();
         let buffer = view.text_buffer();
-        let lines: String = (0..200).map(|number| format!("line {number}\n")).collect();
+        let lines = "some words\n".repeat(200);
         buffer.set_text(&lines);
         let (Some(line), Some(above)) = (buffer.iter_at_line(100), buffer.iter_at_line(98)) else {
             panic!("the text has 200 lines");
