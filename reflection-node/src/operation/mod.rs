@@ -2,7 +2,7 @@
 //! Operations: the signed, hash-linked entries of one author's log in one document.
 //!
 //! Invariants: a header has exactly one encoding, which decoding enforces; whoever holds an
-//! [`Operation`] that came through [`Operation::decode`] and [`Operation::verify`] holds one whose
+//! [`Operation`] that came through [`Operation::decode`] and `Operation::verify` holds one whose
 //! author signed it, for this topic, with this body. docs/format.md states the bytes.
 
 mod header;

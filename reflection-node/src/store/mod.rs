@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Everything that is kept on the disk: one folder, one SQLite database.
 //!
-//! Writes go through one thread that joins what waits into one transaction ([`writer`]); reads run
-//! on connections of their own ([`readers`]). Invariants: a job that fails leaves nothing behind;
+//! Writes go through one thread that joins what waits into one transaction (`writer`); reads run
+//! on connections of their own (`readers`). Invariants: a job that fails leaves nothing behind;
 //! nobody is told of a write before its commit; what is ours is on the disk before that
 //! (`synchronous=FULL`), what came from others may be fetched again (`NORMAL`).
 
