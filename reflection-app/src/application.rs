@@ -126,7 +126,6 @@ impl Application {
         self.set_accels_for_action("window.close", &["<Control>w"]);
         self.set_accels_for_action("win.new-document", &["<Control>n"]);
         self.set_accels_for_action("win.join-document", &["<Control>j"]);
-        self.set_accels_for_action("page.share", &["<Control><Shift>s"]);
     }
 
     /// Closing a window saves what it shows; the application ends with its last one.

@@ -117,6 +117,20 @@ impl LibraryRow {
     }
 
     fn add_menu_gestures(&self) {
+        // A list that is activated by single clicks would select what the pointer passes over.
+        let open = gtk::GestureClick::builder()
+            .button(gdk::BUTTON_PRIMARY)
+            .build();
+        open.connect_released(clone!(
+            #[weak(rename_to = row)]
+            self,
+            move |_, _, x, y| {
+                if row.contains(x, y) {
+                    row.open();
+                }
+            }
+        ));
+        self.add_controller(open);
         let click = gtk::GestureClick::builder()
             .button(gdk::BUTTON_SECONDARY)
             .build();
@@ -139,6 +153,13 @@ impl LibraryRow {
             }
         ));
         self.add_controller(press);
+    }
+
+    fn open(&self) {
+        if let Some(document) = self.document() {
+            // The window has this action for as long as there is a list.
+            let _ = self.activate_action("win.open-document", Some(&document.id().to_variant()));
+        }
     }
 
     /// Opens the menu where the pointer is, or below the row.

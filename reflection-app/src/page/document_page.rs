@@ -8,7 +8,7 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::{gettext, ngettext};
 use glib::clone;
-use gtk::{CompositeTemplate, TemplateChild, gio, glib};
+use gtk::{CompositeTemplate, TemplateChild, gdk, gio, glib};
 use reflection_doc::objects::{Document, DocumentPhase, SaveState, Service, Trouble};
 
 use super::state::Facts;
@@ -87,6 +87,11 @@ mod imp {
             klass.install_action("page.share", None, |page: &super::DocumentPage, _, _| {
                 page.imp().share_button.popup();
             });
+            klass.add_binding_action(
+                gdk::Key::s,
+                gdk::ModifierType::CONTROL_MASK | gdk::ModifierType::SHIFT_MASK,
+                "page.share",
+            );
         }
 
         fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
