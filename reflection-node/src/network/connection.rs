@@ -182,7 +182,8 @@ struct Served {
     /// Documents with a living session on this connection.
     sessions: HashMap<TopicId, CancellationToken>,
     tasks: TaskTracker,
-    finished: (mpsc::Sender<TopicId>, mpsc::Receiver<TopicId>),
+    /// Sessions that ended by themselves.
+    finished: (mpsc::Sender<()>, mpsc::Receiver<()>),
     has_common: bool,
 }
 
@@ -221,10 +222,9 @@ impl Served {
                     }
                     None => Err(self.lost(&DriverError::Ended).await),
                 },
-                Some(topic) = self.finished.1.recv() => {
-                    self.sessions.remove(&topic);
-                    Ok(())
-                }
+                // A session that ended by itself is begun again with the connection: in bounded
+                // time, with a pause that grows, and from where it stopped.
+                Some(()) = self.finished.1.recv() => Err("a document's session ended".into()),
                 changed = documents.changed() => match changed {
                     Ok(()) => self.documents_changed(&mut send).await,
                     Err(_) => Err("closed here".into()),
@@ -388,7 +388,7 @@ impl Served {
         self.tasks.spawn(async move {
             driver.run(streams, cancel.clone()).await;
             if !cancel.is_cancelled() {
-                let _ = finished.send(topic).await;
+                let _ = finished.send(()).await;
             }
         });
     }

@@ -136,20 +136,20 @@ impl Network {
         }
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let known = known.into_iter().map(|hint| (hint, Found::AddressBook));
+        let configured = config
+            .peers
+            .iter()
+            .map(|hint| (hint.clone(), Found::Configured));
         let peers = peers::spawn(
-            Arc::clone(&shared),
+            shared,
             endpoint.clone(),
             book,
             config.mode,
+            configured.chain(known).collect(),
             cancel.clone(),
             &tasks,
         );
-        for hint in known {
-            peers.add(hint, Found::AddressBook);
-        }
-        for hint in &config.peers {
-            peers.add(hint.clone(), Found::Configured);
-        }
         if config.mdns {
             tasks.spawn(mdns::run(endpoint.clone(), peers.clone(), cancel.clone()));
         }

@@ -130,13 +130,14 @@ pub(super) fn spawn(
     endpoint: Endpoint,
     book: MemoryLookup,
     mode: Mode,
+    known: Vec<(Hint, Found)>,
     cancel: CancellationToken,
     tasks: &TaskTracker,
 ) -> PeersHandle {
     let (messages, queue) = mpsc::channel(QUEUE_MAX);
     let (busy_sender, busy) = watch::channel(false);
     let handle = PeersHandle { messages, busy };
-    let actor = Actor {
+    let mut actor = Actor {
         shared,
         endpoint,
         book,
@@ -148,6 +149,9 @@ pub(super) fn spawn(
         cancel,
         tasks: tasks.clone(),
     };
+    for (hint, found) in known {
+        actor.add(&hint, found);
+    }
     tasks.spawn(actor.run(queue));
     handle
 }
