@@ -66,6 +66,8 @@ pub struct DocumentInfo {
     pub created_us: u64,
     /// How many peers have confirmed to hold all that was written here.
     pub copies: u64,
+    /// Whether it came by a code rather than being made here.
+    pub is_joined: bool,
 }
 
 /// Who is in a document right now.
@@ -260,14 +262,14 @@ impl Node {
     /// A new document, which this installation alone knows.
     pub async fn create(&self) -> Result<TopicId, StoreError> {
         let keys = DocumentKeys::for_writing(DocumentSecret::generate());
-        self.add_document(keys)
+        self.add_document(keys, false)
             .await
             .map(|stored| stored.keys.topic())
     }
 
     /// Takes part in the document of a code. Joining again with a stronger code raises the right.
     pub async fn join(&self, code: &Code) -> Result<(TopicId, Access), StoreError> {
-        let stored = self.add_document(code.keys().clone()).await?;
+        let stored = self.add_document(code.keys().clone(), true).await?;
         let hints = code.hints().to_vec();
         let noted = hints.clone();
         self.inner
@@ -288,7 +290,11 @@ impl Node {
         Ok((stored.keys.topic(), stored.keys.access()))
     }
 
-    async fn add_document(&self, keys: DocumentKeys) -> Result<StoredDocument, StoreError> {
+    async fn add_document(
+        &self,
+        keys: DocumentKeys,
+        is_joined: bool,
+    ) -> Result<StoredDocument, StoreError> {
         let shared = Arc::clone(&self.inner.shared);
         self.inner
             .shared
@@ -296,7 +302,7 @@ impl Node {
             .run_then(
                 Durability::Durable,
                 move |connection, processor| {
-                    let stored = documents::add(connection, &keys, now_us())?;
+                    let stored = documents::add(connection, &keys, is_joined, now_us())?;
                     processor
                         .application
                         .added(connection, &stored.keys.topic())?;
@@ -321,6 +327,7 @@ impl Node {
                             topic: stored.keys.topic(),
                             access: stored.keys.access(),
                             created_us: stored.created_us,
+                            is_joined: stored.is_joined,
                             copies: peers::copies(connection, stored.row, &own)?,
                         })
                     })

@@ -38,6 +38,8 @@ pub struct DocumentSummary {
     pub updated_us: u64,
     /// How many peers have confirmed to hold all that was written here.
     pub copies: u64,
+    /// Whether it came by a code rather than being made here.
+    pub is_joined: bool,
 }
 
 impl std::fmt::Debug for DocumentSummary {
@@ -61,6 +63,7 @@ impl DocumentSummary {
             unread: state.is_unread,
             updated_us: state.updated_us,
             copies: info.copies,
+            is_joined: info.is_joined,
         }
     }
 }

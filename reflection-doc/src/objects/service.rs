@@ -152,13 +152,8 @@ impl Service {
     /// as it is.
     pub async fn join_document(&self, code: &Code) -> Result<Document, ServiceError> {
         let library = self.library()?;
-        let is_new = library.node().access(&code.keys().topic()).is_none();
         let (topic, _) = library.node().join(code).await?;
-        let document = self.shown(&library, &topic).await?;
-        if is_new {
-            document.joined();
-        }
-        Ok(document)
+        self.shown(&library, &topic).await
     }
 
     /// Removes a document from this device. Others keep theirs.

@@ -18,9 +18,10 @@ pub(crate) struct StoredDocument {
     pub(crate) keys: DocumentKeys,
     pub(crate) incarnation: u64,
     pub(crate) created_us: u64,
+    pub(crate) is_joined: bool,
 }
 
-const COLUMNS: &str = "id, access, key, write_public, incarnation, created_us";
+const COLUMNS: &str = "id, access, key, write_public, incarnation, created_us, is_joined";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<StoredDocument>> {
     let access: String = row.get(1)?;
@@ -28,6 +29,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<StoredDocument>> {
     let write_public: Vec<u8> = row.get(3)?;
     let incarnation: i64 = row.get(4)?;
     let created_us: i64 = row.get(5)?;
+    let is_joined = row.get(6)?;
     let access = [Access::Replica, Access::Read, Access::Write]
         .into_iter()
         .find(|known| known.as_str() == access);
@@ -45,6 +47,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<StoredDocument>> {
         keys,
         incarnation: incarnation.unsigned_abs(),
         created_us: created_us.unsigned_abs(),
+        is_joined,
     }))
 }
 
@@ -77,6 +80,7 @@ pub(crate) fn find(
 pub(crate) fn add(
     connection: &Connection,
     keys: &DocumentKeys,
+    is_joined: bool,
     now_us: u64,
 ) -> Result<StoredDocument, StoreError> {
     let (access, key, write_public) = keys.to_parts();
@@ -87,12 +91,14 @@ pub(crate) fn add(
         key.as_slice(),
         write_public.as_slice(),
         to_sql(now_us),
+        is_joined,
     ];
     match find(connection, &keys.topic())? {
         None => {
             connection.execute(
-                "INSERT INTO documents (topic, access, key, write_public, incarnation, created_us)
-                 VALUES (?1, ?2, ?3, ?4, 0, ?5)",
+                "INSERT INTO documents
+                     (topic, access, key, write_public, incarnation, created_us, is_joined)
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)",
                 values,
             )?;
         }

@@ -25,7 +25,9 @@ CREATE TABLE IF NOT EXISTS documents (
     key BLOB NOT NULL,
     write_public BLOB NOT NULL,
     incarnation INTEGER NOT NULL,
-    created_us INTEGER NOT NULL
+    created_us INTEGER NOT NULL,
+    -- Whether it came by a code rather than being made here.
+    is_joined INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS authors (

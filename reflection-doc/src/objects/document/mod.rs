@@ -180,12 +180,6 @@ impl Document {
         self.imp().show_summary(summary);
     }
 
-    /// The document was joined just now: an empty text means that nothing has arrived.
-    pub(super) fn joined(&self) {
-        self.imp().is_newly_joined.set(true);
-        self.imp().refresh_waiting();
-    }
-
     /// Somebody's copy was compared with ours to the end, so what is not here is nowhere.
     pub(super) fn compared(&self) {
         // What came with it may still be on its way to the screen.

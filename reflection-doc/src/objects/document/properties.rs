@@ -35,8 +35,8 @@ pub struct Document {
     pub(super) has_content: Cell<bool>,
     /// Whether anybody else has written anything.
     pub(super) others_wrote: Cell<bool>,
-    /// Whether it was joined while this program runs.
-    pub(super) is_newly_joined: Cell<bool>,
+    /// Whether it came by a code rather than being made here.
+    pub(super) is_joined: Cell<bool>,
     pub(super) is_marking_read: Cell<bool>,
 
     /// The id as text.
@@ -95,7 +95,7 @@ impl Default for Document {
             tasks: Tasks::default(),
             has_content: Cell::default(),
             others_wrote: Cell::default(),
-            is_newly_joined: Cell::default(),
+            is_joined: Cell::default(),
             is_marking_read: Cell::default(),
             id: RefCell::default(),
             title: RefCell::default(),
@@ -187,6 +187,7 @@ impl Document {
 
     pub(super) fn show_summary(&self, summary: &DocumentSummary) {
         self.set_access(summary.access);
+        self.is_joined.set(summary.is_joined);
         self.set_updated_us(summary.updated_us);
         self.set_copies(summary.copies);
         // While the text is open, it knows better than a summary that was read a moment ago.
@@ -208,7 +209,7 @@ impl Document {
         if self.chars.get() > 0 || others {
             self.has_content.set(true);
         }
-        self.set_is_waiting(self.was_joined() && !self.has_content.get());
+        self.set_is_waiting(self.is_joined.get() && !self.has_content.get());
     }
 
     /// Reads who is connected. Costs nothing: the node keeps it in memory.

@@ -42,11 +42,6 @@ impl Document {
         self.session.borrow().clone()
     }
 
-    /// Whether this device joined the document rather than made it.
-    pub(super) fn was_joined(&self) -> bool {
-        self.is_newly_joined.get() || self.access.get() == Access::Read
-    }
-
     /// Loads the text, unless it is there or on its way.
     pub(super) fn load(&self) {
         if !matches!(self.phase(), DocumentPhase::Closed | DocumentPhase::Failed) {
