@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Two sessions that talk, each over a store that is a map.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::access::DocumentSecret;
+use crate::identity::AuthorKey;
+use crate::operation::{Kind, NewHeader};
+
+/// One side: a session over a store that is a map.
+struct Side {
+    session: Session,
+    operations: BTreeMap<(AuthorId, u64), Operation>,
+    operations_received: usize,
+}
+
+impl Side {
+    fn heights(operations: &BTreeMap<(AuthorId, u64), Operation>) -> Arc<Heights> {
+        let mut heights = Heights::default();
+        for operation in operations.values() {
+            let head = Head {
+                next: operation.header().sequence + 1,
+                id: operation.id(),
+            };
+            heights.raise(operation.author(), head);
+        }
+        Arc::new(heights)
+    }
+
+    fn store(&mut self, operation: Operation) {
+        self.operations
+            .insert((operation.author(), operation.header().sequence), operation);
+        self.session.committed(Self::heights(&self.operations));
+    }
+
+    /// Frames that this side sends until it has nothing more to say.
+    fn speak(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        loop {
+            if let Some(frame) = self.session.next_frame() {
+                frames.push(frame);
+            } else if let Some(request) = self.session.next_request() {
+                let found = (request.from..request.from + request.count)
+                    .map(|sequence| self.operations[&(request.author, sequence)].clone())
+                    .collect();
+                frames.extend(self.session.supplied(found));
+            } else {
+                return frames;
+            }
+        }
+    }
+
+    fn listen(&mut self, frames: Vec<Frame>) -> Result<(), SessionError> {
+        for frame in frames {
+            if let Received::Operation { header, body } = self.session.receive(frame)? {
+                let operation = Operation::decode(header, body).unwrap();
+                self.session.heard(&operation)?;
+                self.operations_received += 1;
+                self.store(operation);
+            }
+        }
+        Ok(())
+    }
+}
+
+struct World {
+    keys: DocumentKeys,
+    alice_key: AuthorKey,
+    bob_key: AuthorKey,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            keys: DocumentKeys::for_writing(DocumentSecret::generate()),
+            alice_key: AuthorKey::generate(),
+            bob_key: AuthorKey::generate(),
+        }
+    }
+
+    fn operation(&self, key: &AuthorKey, sequence: u64) -> Operation {
+        let new = NewHeader {
+            topic: self.keys.topic(),
+            sequence,
+            backlink: (sequence > 0).then_some(crate::operation::OperationId::from_bytes([0; 32])),
+            time_us: 0,
+            kind: Kind::Edit,
+            incarnation: 0,
+            write_proof: None,
+        };
+        Operation::sign(key, new, vec![0; 8])
+    }
+
+    fn log(&self, key: &AuthorKey, length: u64) -> BTreeMap<(AuthorId, u64), Operation> {
+        (0..length)
+            .map(|sequence| ((key.id(), sequence), self.operation(key, sequence)))
+            .collect()
+    }
+
+    fn pair(
+        &self,
+        at_alice: BTreeMap<(AuthorId, u64), Operation>,
+        at_bob: BTreeMap<(AuthorId, u64), Operation>,
+    ) -> (Side, Side) {
+        let (alice, bob) = (self.alice_key.id(), self.bob_key.id());
+        let opener = Session::open(
+            self.keys.clone(),
+            alice,
+            bob,
+            [0; 32],
+            [1; 32],
+            Side::heights(&at_alice),
+        );
+        let responder = Session::answer(
+            self.keys.clone(),
+            bob,
+            alice,
+            [1; 32],
+            [2; 32],
+            Side::heights(&at_bob),
+        );
+        let mut opener = Side {
+            session: opener,
+            operations: at_alice,
+            operations_received: 0,
+        };
+        let responder = Side {
+            session: responder,
+            operations: at_bob,
+            operations_received: 0,
+        };
+        assert!(matches!(
+            opener.session.next_frame(),
+            Some(Frame::Open { .. })
+        ));
+        (opener, responder)
+    }
+}
+
+fn talk(alice: &mut Side, bob: &mut Side) {
+    for _ in 0..20 {
+        let said = bob.speak();
+        let answered = alice.speak();
+        if said.is_empty() && answered.is_empty() {
+            return;
+        }
+        alice.listen(said).unwrap();
+        bob.listen(answered).unwrap();
+    }
+    panic!("the sessions do not come to rest");
+}
+
+fn assert_equal(alice: &Side, bob: &Side) {
+    assert_eq!(
+        alice.operations.keys().collect::<Vec<_>>(),
+        bob.operations.keys().collect::<Vec<_>>()
+    );
+    assert!(alice.session.is_exchanged() && bob.session.is_exchanged());
+    assert!(alice.session.is_in_step() && bob.session.is_in_step());
+}
+
+#[test]
+fn both_sides_get_what_they_lack_and_nothing_twice() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(
+        world.log(&world.alice_key, 700),
+        world.log(&world.bob_key, 3),
+    );
+    talk(&mut alice, &mut bob);
+    assert_equal(&alice, &bob);
+    assert_eq!(
+        (alice.operations_received, bob.operations_received),
+        (3, 700)
+    );
+}
+
+#[test]
+fn equal_sides_finish_with_digests_alone() {
+    let world = World::new();
+    let log = world.log(&world.alice_key, 5);
+    let (mut alice, mut bob) = world.pair(log.clone(), log);
+    let challenge = bob.speak();
+    alice.listen(challenge).unwrap();
+    let said = alice.speak();
+    assert!(matches!(
+        said[..],
+        [Frame::Proof { .. }, Frame::Digest { .. }]
+    ));
+    bob.listen(said).unwrap();
+    let said = bob.speak();
+    assert!(matches!(said[..], [Frame::Digest { .. }, Frame::Done]));
+    alice.listen(said).unwrap();
+    talk(&mut alice, &mut bob);
+    assert_equal(&alice, &bob);
+}
+
+#[test]
+fn two_empty_documents_are_equal() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(BTreeMap::new(), BTreeMap::new());
+    talk(&mut alice, &mut bob);
+    assert_equal(&alice, &bob);
+}
+
+#[test]
+fn later_operations_are_pushed_and_confirmed() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(BTreeMap::new(), BTreeMap::new());
+    talk(&mut alice, &mut bob);
+    alice.store(world.operation(&world.alice_key, 0));
+    assert!(!alice.session.is_in_step());
+    let pushed = alice.speak();
+    assert!(matches!(pushed[..], [Frame::Operation { .. }]));
+    bob.listen(pushed).unwrap();
+    let confirmed = bob.speak();
+    assert!(matches!(confirmed[..], [Frame::Heads { .. }]));
+    alice.listen(confirmed).unwrap();
+    assert_equal(&alice, &bob);
+}
+
+#[test]
+fn without_the_sync_key_nothing_is_told() {
+    let world = World::new();
+    let (mut alice, _) = world.pair(world.log(&world.alice_key, 3), BTreeMap::new());
+    let refused = alice.session.receive(Frame::Challenge {
+        nonce: [2; 32],
+        proof: [0; 32],
+    });
+    assert_eq!(refused, Err(SessionError::BadProof));
+    assert!(alice.session.next_frame().is_none());
+    let (_, mut bob) = world.pair(BTreeMap::new(), world.log(&world.bob_key, 3));
+    assert!(matches!(
+        bob.session.next_frame(),
+        Some(Frame::Challenge { .. })
+    ));
+    assert_eq!(
+        bob.session.receive(Frame::Proof { proof: [0; 32] }),
+        Err(SessionError::BadProof)
+    );
+    assert!(bob.session.next_frame().is_none());
+}
+
+#[test]
+fn a_frame_in_a_wrong_state_ends_the_session() {
+    let world = World::new();
+    let frames = [
+        Frame::Hello {
+            salt: [0; 16],
+            boot: [0; 16],
+        },
+        Frame::Offer { tokens: vec![] },
+        Frame::Match { tokens: vec![] },
+        Frame::Open {
+            token: [0; 32],
+            nonce: [0; 32],
+        },
+        Frame::Proof { proof: [0; 32] },
+        Frame::Digest { digest: [0; 32] },
+        Frame::Heads {
+            heads: vec![],
+            last: true,
+        },
+        Frame::Operation {
+            header: vec![],
+            body: vec![],
+        },
+        Frame::Done,
+    ];
+    for frame in frames {
+        let (mut alice, _) = world.pair(BTreeMap::new(), BTreeMap::new());
+        assert_eq!(alice.session.receive(frame), Err(SessionError::Unexpected));
+    }
+}
