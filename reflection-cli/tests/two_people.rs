@@ -160,6 +160,37 @@ fn a_code_can_come_as_a_link_by_standard_input_and_give_less() {
 }
 
 #[test]
+fn a_stronger_code_opens_what_was_kept_unread() {
+    let (alice, bob) = (Person::new(), Person::new());
+    let at_alice = alice.online();
+    let write = alice.creates("kept, ");
+    let at_bob = bob.online();
+    bob.joins(alice.stdout(&["code", "@last", "--replica"]).trim());
+    at_bob.wait_for("sync-finished", |event| event["operations_in"] == 1);
+    assert_eq!(bob.run(&["cat", "@last"]).status.code(), Some(1));
+    bob.joins(&write);
+    assert_eq!(bob.cat(), "kept, ");
+    alice.stdout(&["edit", "@last", "--at", "6", "--insert", "then read"]);
+    eventually("Bob reads on", || bob.cat() == "kept, then read");
+    drop(at_alice);
+}
+
+#[test]
+fn a_document_that_was_deleted_and_joined_again_can_be_written_to() {
+    let (alice, bob) = (Person::new(), Person::new());
+    let _at_alice = alice.online();
+    let code = alice.creates("one");
+    let _at_bob = bob.online();
+    bob.joins(&code);
+    eventually("Bob has it", || bob.cat() == "one");
+    alice.stdout(&["delete", "@last"]);
+    alice.joins(&code);
+    eventually("Alice has it again", || alice.cat() == "one");
+    alice.stdout(&["edit", "@last", "--at", "3", "--insert", " two"]);
+    eventually("Bob has what she wrote after", || bob.cat() == "one two");
+}
+
+#[test]
 fn a_deleted_document_is_gone_here_and_stays_there() {
     let (alice, bob) = (Person::new(), Person::new());
     let at_alice = alice.online();

@@ -57,11 +57,15 @@ pub(crate) async fn run(
             () = tokio::time::sleep_until(started + DISCOVERY_TIME), if !is_quiet => {}
             _ = status.changed() => {}
             () = changed(busy.as_mut()) => {}
-            event = events.next() => add(&mut counts, event),
+            event = events.next() => match event {
+                Some(event) => add(&mut counts, &event),
+                // The node is being shut down.
+                None => break,
+            },
         }
     }
     while let Some(event) = events.try_next() {
-        add(&mut counts, Some(event));
+        add(&mut counts, &event);
     }
     let (complete, missing) = topics.iter().partition(|topic| equal.contains(*topic));
     SyncReport {
@@ -81,8 +85,8 @@ async fn changed(busy: Option<&mut watch::Receiver<bool>>) {
     }
 }
 
-fn add(counts: &mut SyncCounts, event: Option<Event>) {
-    if let Some(Event::SyncFinished { counts: one, .. }) = event {
+fn add(counts: &mut SyncCounts, event: &Event) {
+    if let Event::SyncFinished { counts: one, .. } = event {
         counts.operations_in += one.operations_in;
         counts.operations_out += one.operations_out;
         counts.bytes_in += one.bytes_in;

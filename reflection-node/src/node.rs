@@ -2,6 +2,7 @@
 //! The node as a program sees it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::network::{Mode, Network, NetworkConfig, NetworkError};
 use crate::operation::Kind;
 use crate::pipeline::{
     Application, DocumentStream, NewOperation, Processor, PublishError, Published, StreamError,
-    publish,
+    process_waiting, publish,
 };
 use crate::shared::{Shared, now_us};
 use crate::store::documents::StoredDocument;
@@ -134,56 +135,26 @@ impl Node {
             .thread_name("node")
             .enable_all()
             .build()?;
-        let handle = runtime.handle().clone();
-        let starting = handle.spawn(Self::start_inside(
-            runtime,
-            folder,
-            key,
-            network,
-            application,
-        ));
-        starting
+        let database = folder.database();
+        let opening = runtime.spawn(async move { Self::open(&database, key, application) });
+        let opened = opening
             .await
-            .map_err(|error| std::io::Error::other(error.to_string()))?
-    }
-
-    async fn start_inside(
-        runtime: tokio::runtime::Runtime,
-        folder: DataFolder,
-        key: AuthorKey,
-        config: NetworkConfig,
-        mut application: Box<dyn Application>,
-    ) -> Result<Self, StartError> {
-        let connection = open_connection(&folder.database(), true)?;
-        prepare(&connection)?;
-        application.prepare(&connection)?;
-        let author = check_author(&connection, &key.id())?;
-        if author != key.id() {
-            // A runtime must not be dropped where it runs.
-            runtime.shutdown_background();
-            return Err(StartError::OtherAuthor(author));
-        }
-        let stored = documents::all(&connection)?;
-        let readers = Arc::new(Readers::spawn(&folder.database())?);
-        let writer = Writer::spawn(
-            connection,
-            Processor {
-                key: key.clone(),
-                application,
-            },
-        )?;
-        let shared = Arc::new(Shared::new(
-            key,
-            writer.handle(),
-            Arc::clone(&readers),
-            stored,
-        ));
+            .map_err(|error| std::io::Error::other(error.to_string()).into())
+            .and_then(|opened| opened);
+        let (shared, writer) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
+        let mode = network.mode;
         let node = Self {
             inner: Arc::new(Inner {
                 shared,
                 runtime: runtime.handle().clone(),
                 network: Mutex::new(NetworkState {
-                    config: config.clone(),
+                    config: network,
                     running: None,
                 }),
                 parts: Mutex::new(Some(Parts {
@@ -193,11 +164,37 @@ impl Node {
                 })),
             }),
         };
-        if let Err(error) = node.start_network(config.mode).await {
+        if let Err(error) = node.set_mode(mode).await {
             node.shutdown(Duration::from_secs(1)).await;
             return Err(error.into());
         }
         Ok(node)
+    }
+
+    /// Opens the database and starts the threads that read and write it.
+    fn open(
+        database: &Path,
+        key: AuthorKey,
+        mut application: Box<dyn Application>,
+    ) -> Result<(Arc<Shared>, Writer<Processor>), StartError> {
+        let connection = open_connection(database, true)?;
+        prepare(&connection)?;
+        application.prepare(&connection)?;
+        let author = check_author(&connection, &key.id())?;
+        if author != key.id() {
+            return Err(StartError::OtherAuthor(author));
+        }
+        let stored = documents::all(&connection)?;
+        let readers = Arc::new(Readers::spawn(database)?);
+        let writer = Writer::spawn(
+            connection,
+            Processor {
+                key: key.clone(),
+                application,
+            },
+        )?;
+        let shared = Arc::new(Shared::new(key, writer.handle(), readers, stored));
+        Ok((shared, writer))
     }
 
     /// This installation's author and endpoint id.
@@ -269,7 +266,16 @@ impl Node {
 
     /// Takes part in the document of a code. Joining again with a stronger code raises the right.
     pub async fn join(&self, code: &Code) -> Result<(TopicId, Access), StoreError> {
+        let before = self.access(&code.keys().topic());
         let stored = self.add_document(code.keys().clone(), true).await?;
+        if before.is_some_and(|before| before < stored.keys.access()) {
+            // Sessions under way have the weaker keys; they begin again with the network. A
+            // network that does not come back is told by what follows it.
+            let mode = self.mode().await;
+            if let Err(error) = self.set_mode(mode).await {
+                tracing::warn!(%error, "the network did not start again");
+            }
+        }
         let hints = code.hints().to_vec();
         let noted = hints.clone();
         self.inner
@@ -302,7 +308,11 @@ impl Node {
             .run_then(
                 Durability::Durable,
                 move |connection, processor| {
+                    let before = documents::find(connection, &keys.topic())?;
                     let stored = documents::add(connection, &keys, is_joined, now_us())?;
+                    if before.is_some_and(|before| before.keys.access() == Access::Replica) {
+                        process_waiting(connection, processor, &stored)?;
+                    }
                     processor
                         .application
                         .added(connection, &stored.keys.topic())?;

@@ -31,6 +31,9 @@ pub(crate) struct PeerStatus {
     pub(crate) is_in_step: bool,
 }
 
+/// A peer's status, behind the number of the session that reported it.
+type Reported = (u64, PeerStatus);
+
 /// See the module.
 pub(crate) struct Shared {
     pub(crate) key: AuthorKey,
@@ -42,7 +45,7 @@ pub(crate) struct Shared {
     documents: RwLock<HashMap<TopicId, KnownDocument>>,
     /// Counts changes of the set of documents.
     documents_changed: watch::Sender<u64>,
-    status: Mutex<HashMap<TopicId, BTreeMap<AuthorId, PeerStatus>>>,
+    status: Mutex<HashMap<TopicId, BTreeMap<AuthorId, Reported>>>,
     /// Counts changes of the sessions' state.
     status_changed: watch::Sender<u64>,
 }
@@ -135,19 +138,30 @@ impl Shared {
         Ok(receiver)
     }
 
-    /// Takes note of a peer's state in a document; `None` when its session ended.
-    pub(crate) fn set_status(&self, topic: TopicId, peer: AuthorId, status: Option<PeerStatus>) {
+    /// Takes note of a peer's state in a document; `None` when the session of that number ended,
+    /// which changes nothing where another one has taken its place.
+    pub(crate) fn set_status(
+        &self,
+        topic: TopicId,
+        peer: AuthorId,
+        session: u64,
+        status: Option<PeerStatus>,
+    ) {
         let mut all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let peers = all.entry(topic).or_default();
-        let before = match status {
-            Some(status) => peers.insert(peer, status),
-            None => peers.remove(&peer),
-        };
+        let before = peers.get(&peer).copied();
+        let is_current = before.is_none_or(|(number, _)| number <= session);
+        if is_current {
+            match status {
+                Some(status) => peers.insert(peer, (session, status)),
+                None => peers.remove(&peer),
+            };
+        }
         if peers.is_empty() {
             all.remove(&topic);
         }
         drop(all);
-        if before != status {
+        if is_current && before.map(|(_, status)| status) != status {
             self.status_changed.send_modify(|count| *count += 1);
             self.events.emit(&Event::DocumentStatus { topic });
         }
@@ -155,7 +169,8 @@ impl Shared {
 
     pub(crate) fn peers_of(&self, topic: &TopicId) -> BTreeMap<AuthorId, PeerStatus> {
         let all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(topic).cloned().unwrap_or_default()
+        let peers = all.get(topic).into_iter().flatten();
+        peers.map(|(peer, (_, status))| (*peer, *status)).collect()
     }
 
     pub(crate) fn watch_status(&self) -> watch::Receiver<u64> {

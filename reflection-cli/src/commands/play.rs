@@ -135,7 +135,10 @@ impl Player {
                     self.publishing = None;
                     self.published(published).await?;
                 }
-                news = self.document.stream.next() => self.hear(news)?,
+                // As fast as possible means without listening to others meanwhile.
+                news = self.document.stream.next(), if self.rate.is_some() || self.edits.is_empty() => {
+                    self.hear(news)?;
+                }
                 () = sleep(publish_due) => {}
                 () = sleep(edit_due) => self.make_edits().await?,
             }

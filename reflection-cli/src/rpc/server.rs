@@ -114,7 +114,9 @@ async fn carry_out(
         results.close();
         done
     };
-    let forward = async {
+    // Owns the receiver: when the caller has gone away, the command finds nobody to tell and ends.
+    let forward = async move {
+        let receiver = receiver;
         while let Ok(params) = receiver.recv().await {
             let notification = Answer::Result {
                 jsonrpc: version(),

@@ -12,6 +12,7 @@ mod title;
 mod update;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use loro::{
@@ -47,8 +48,14 @@ pub enum EditError {
 
 /// An operation that passed all checks could not be applied. It stays stored.
 #[derive(Debug, thiserror::Error)]
-#[error("a change could not be applied to the text: {0}")]
-pub struct EngineError(#[from] LoroError);
+pub enum EngineError {
+    /// The CRDT refused it.
+    #[error("a change could not be applied to the text: {0}")]
+    Crdt(#[from] LoroError),
+    /// The CRDT gave up on it.
+    #[error("a change could not be applied to the text")]
+    Panicked,
+}
 
 /// Bodies from this size on are imported alone, in bytes.
 const LARGE_BODY_BYTES: usize = 16 * 1024;
@@ -146,7 +153,9 @@ impl Engine {
         self.doc.commit();
         let own_end = self.own_end();
         for run in runs(operations) {
-            self.import(run)?;
+            // What somebody made of the CRDT's encoding must not end the program.
+            catch_unwind(AssertUnwindSafe(|| self.import(run)))
+                .unwrap_or(Err(EngineError::Panicked))?;
         }
         // Own operations read back when the document is loaded are stored already.
         if self.own_end() > own_end {

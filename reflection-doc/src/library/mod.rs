@@ -157,7 +157,11 @@ impl Library {
         let engine = match self.load(&topic).await {
             Ok((engine, _)) => engine,
             Err(LibraryError::Stream(StreamError::Closed)) => return Ok(None),
-            Err(error) => return Err(error),
+            // A text that cannot be made is no reason to show no list at all.
+            Err(error) => {
+                tracing::warn!(%error, ?topic, "a document cannot be summarised");
+                return Ok(Some(DocumentSummary::new(info, state)));
+            }
         };
         let fresh = state.refreshed(title(&engine.text()), engine.len_chars());
         let written = fresh.clone();

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::endpoint::{Connection, RecvStream, SendStream};
+use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream};
 use tokio::io::BufReader;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -29,6 +29,8 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 const CONTROL_FRAME_BYTES_MAX: usize = 64 * 1024;
 /// How long a connection stays on which nothing is in common.
 const STRANGER_TIMEOUT: Duration = Duration::from_secs(10);
+/// With this QUIC code a connection is closed on which nothing was in common.
+const STRANGER_CODE: u32 = 3;
 /// Control frames that wait to be handled.
 const CONTROL_QUEUE_MAX: usize = 16;
 
@@ -46,17 +48,21 @@ pub(super) async fn run(
     connection: Connection,
     boot: Boot,
     is_dialer: bool,
+    greeting: Option<OwnedSemaphorePermit>,
     cancel: CancellationToken,
 ) {
     let peer = AuthorId::from(connection.remote_id());
-    let greeting = tokio::time::timeout(HELLO_TIMEOUT, greet(&connection, boot, is_dialer));
+    let greet = tokio::time::timeout(HELLO_TIMEOUT, greet(&connection, boot, is_dialer));
     let greeted = tokio::select! {
         () = cancel.cancelled() => return,
-        greeted = greeting => greeted,
+        greeted = greet => greeted,
     };
+    drop(greeting);
     let Ok(Ok(greeted)) = greeted else {
         connection.close(2_u32.into(), b"no hello");
-        peers.send(Message::DialFailed { peer }).await;
+        if is_dialer {
+            peers.send(Message::DialFailed { peer }).await;
+        }
         return;
     };
     let (answer, kept) = oneshot::channel();
@@ -98,13 +104,15 @@ pub(super) async fn run(
         tasks: TaskTracker::new(),
         finished: mpsc::channel(CONTROL_QUEUE_MAX),
         has_common: false,
+        is_stranger: false,
     };
     let reason = tokio::select! {
         () = keep.cancelled() => "closed here".to_owned(),
         reason = served.serve(greeted.send, greeted.receive, is_dialer) => reason,
     };
-    connection.close(0_u32.into(), b"closing");
-    let is_stranger = !served.has_common;
+    let is_stranger = served.is_stranger;
+    let code = if is_stranger { STRANGER_CODE } else { 0 };
+    connection.close(code.into(), b"closing");
     served.end_sessions().await;
     shared.events.emit(&Event::Disconnected { peer, reason });
     peers
@@ -129,7 +137,7 @@ async fn greet(
     boot: Boot,
     is_dialer: bool,
 ) -> Result<Greeted, DriverError> {
-    let lost = |error: iroh::endpoint::ConnectionError| DriverError::Connection(error.to_string());
+    let lost = |error: ConnectionError| DriverError::Connection(error.to_string());
     let (mut send, receive) = if is_dialer {
         connection.open_bi().await.map_err(lost)?
     } else {
@@ -185,6 +193,8 @@ struct Served {
     /// Sessions that ended by themselves.
     finished: (mpsc::Sender<()>, mpsc::Receiver<()>),
     has_common: bool,
+    /// Nothing was found in common in the time there is for that.
+    is_stranger: bool,
 }
 
 impl Served {
@@ -202,7 +212,7 @@ impl Served {
         let _acceptor =
             AbortOnDropHandle::new(tokio::spawn(accept(self.connection.clone(), opened_sender)));
         let mut documents = self.shared.watch_documents();
-        let greeted = Instant::now();
+        let mut deadline = Instant::now() + STRANGER_TIMEOUT;
         // The side that dialled speaks first; the other one knows its documents and waits.
         let added = self.matching.add(&self.shared.all_keys());
         if is_dialer && self.offer(&mut send, &added).await.is_err() {
@@ -226,10 +236,14 @@ impl Served {
                 // time, with a pause that grows, and from where it stopped.
                 Some(()) = self.finished.1.recv() => Err("a document's session ended".into()),
                 changed = documents.changed() => match changed {
-                    Ok(()) => self.documents_changed(&mut send).await,
+                    Ok(()) => {
+                        deadline = Instant::now() + STRANGER_TIMEOUT;
+                        self.documents_changed(&mut send).await
+                    }
                     Err(_) => Err("closed here".into()),
                 },
-                () = tokio::time::sleep_until(greeted + STRANGER_TIMEOUT), if !self.has_common => {
+                () = tokio::time::sleep_until(deadline), if !self.has_common => {
+                    self.is_stranger = true;
                     Err("nothing in common".into())
                 }
             };
@@ -240,18 +254,20 @@ impl Served {
     }
 
     /// Why the connection is gone, in QUIC's words where it has some.
-    async fn lost(&self, error: &DriverError) -> String {
+    async fn lost(&mut self, error: &DriverError) -> String {
         let closed = tokio::time::timeout(Duration::from_millis(50), self.connection.closed());
-        closed
-            .await
-            .map_or_else(|_| error.to_string(), |reason| reason.to_string())
+        let Ok(reason) = closed.await else {
+            return error.to_string();
+        };
+        if let ConnectionError::ApplicationClosed(close) = &reason {
+            self.is_stranger = close.error_code == STRANGER_CODE.into();
+        }
+        reason.to_string()
     }
 
     async fn offer(&self, send: &mut SendStream, topics: &[TopicId]) -> Result<(), String> {
         for frame in self.matching.offer(topics, crate::random::array) {
-            send.write_all(&frame.encode())
-                .await
-                .map_err(|error| error.to_string())?;
+            say(send, &frame).await?;
         }
         Ok(())
     }
@@ -281,9 +297,7 @@ impl Served {
             .receive(frame)
             .map_err(|error| error.to_string())?;
         if let Some(answer) = matched.answer {
-            send.write_all(&answer.encode())
-                .await
-                .map_err(|error| error.to_string())?;
+            say(send, &answer).await?;
         }
         for topic in matched.topics {
             self.has_common = true;
@@ -332,7 +346,10 @@ impl Served {
         let Some(token) = self.matching.token_of(&topic) else {
             return;
         };
-        let Ok((send, receive)) = self.connection.open_bi().await else {
+        // A peer that allows no more streams at present is offered this one with the next
+        // connection.
+        let opening = tokio::time::timeout(HELLO_TIMEOUT, self.connection.open_bi());
+        let Ok(Ok((send, receive))) = opening.await else {
             return;
         };
         let streams = Streams {
@@ -400,6 +417,15 @@ impl Served {
         self.finished.1.close();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Writes a control frame. A peer that does not read is not waited for.
+async fn say(send: &mut SendStream, frame: &Frame) -> Result<(), String> {
+    let bytes = frame.encode();
+    match tokio::time::timeout(HELLO_TIMEOUT, send.write_all(&bytes)).await {
+        Ok(written) => written.map_err(|error| error.to_string()),
+        Err(_) => Err("the peer does not read".into()),
     }
 }
 

@@ -18,6 +18,9 @@ const STREAMS_MAX: u32 = 1024;
 /// Bytes that a peer may send on one stream before they are read here.
 const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 
+/// Bytes that a peer may send on all its streams before they are read here.
+const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+
 /// Why the network could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
@@ -81,6 +84,7 @@ async fn bind_at(
         .max_concurrent_bidi_streams(STREAMS_MAX.into())
         .max_concurrent_uni_streams(0_u32.into())
         .stream_receive_window(STREAM_WINDOW_BYTES.into())
+        .receive_window(CONNECTION_WINDOW_BYTES.into())
         .keep_alive_interval(Duration::from_secs(5))
         .build();
     let mut builder = builder

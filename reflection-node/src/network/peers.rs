@@ -12,7 +12,7 @@ use std::time::Duration;
 use iroh::address_lookup::memory::MemoryLookup;
 use iroh::endpoint::Connection;
 use iroh::{Endpoint, EndpointAddr, TransportAddr};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +35,10 @@ const DIALS_MAX: usize = 16;
 const PEERS_MAX: usize = 4096;
 /// Connections at once, both ways.
 const CONNECTIONS_MAX: usize = 512;
+/// Connections from outside at once that have not said hello yet.
+const GREETINGS_MAX: usize = 64;
+/// How long a connection has to last before the pauses between dials are short again.
+const STEADY: Duration = Duration::from_mins(1);
 /// Messages that wait for the actor.
 const QUEUE_MAX: usize = 256;
 /// Two connections that begin within this time were dialled from both sides at once.
@@ -109,6 +113,8 @@ struct Peer {
     pause: Duration,
     /// Neither reached nor failed to be reached since it was added or documents changed.
     is_fresh: bool,
+    /// Known from nothing but its own connection.
+    is_incoming: bool,
 }
 
 struct Actor {
@@ -120,6 +126,8 @@ struct Actor {
     handle: PeersHandle,
     busy: watch::Sender<bool>,
     boot: Boot,
+    /// Room for connections from outside that have not said hello yet.
+    greetings: Arc<Semaphore>,
     cancel: CancellationToken,
     tasks: TaskTracker,
 }
@@ -146,6 +154,7 @@ pub(super) fn spawn(
         handle: handle.clone(),
         busy: busy_sender,
         boot: crate::random::array(),
+        greetings: Arc::new(Semaphore::new(GREETINGS_MAX)),
         cancel,
         tasks: tasks.clone(),
     };
@@ -284,6 +293,7 @@ impl Actor {
             self.book.add_endpoint_info(address);
         }
         let peer = self.peers.entry(hint.endpoint).or_insert_with(Peer::new);
+        peer.is_incoming = false;
         match &peer.state {
             State::Idle { .. } => peer.wake(),
             // A dial goes to the addresses that were known when it began.
@@ -338,7 +348,7 @@ impl Actor {
                 };
                 match dialled {
                     Ok(Ok(connection)) => {
-                        connection::run(shared, handle, connection, boot, true, cancel).await;
+                        connection::run(shared, handle, connection, boot, true, None, cancel).await;
                     }
                     Ok(Err(error)) => {
                         tracing::debug!(peer = ?id, %error, "dialling failed");
@@ -354,6 +364,11 @@ impl Actor {
     }
 
     fn accept(&self, incoming: iroh::endpoint::Incoming) {
+        let greeting = Arc::clone(&self.greetings).try_acquire_owned();
+        let Ok(greeting) = greeting else {
+            incoming.refuse();
+            return;
+        };
         if self.connections() >= CONNECTIONS_MAX {
             incoming.refuse();
             return;
@@ -376,7 +391,16 @@ impl Actor {
                 connection = accepted => connection,
             };
             if let Some(connection) = connection {
-                connection::run(shared, handle, connection, boot, false, cancel).await;
+                connection::run(
+                    shared,
+                    handle,
+                    connection,
+                    boot,
+                    false,
+                    Some(greeting),
+                    cancel,
+                )
+                .await;
             }
         });
     }
@@ -420,9 +444,9 @@ impl Actor {
             since: Instant::now(),
             keep,
         });
-        peer.pause = PAUSE_MIN;
         peer.is_fresh = false;
         if !known {
+            peer.is_incoming = true;
             self.shared.events.emit(&Event::PeerFound {
                 peer: id,
                 found: Found::Incoming,
@@ -435,8 +459,14 @@ impl Actor {
             && let State::Connected(connected) = &known.state
             && connected.connection.stable_id() == stable_id
         {
+            if connected.since.elapsed() >= STEADY {
+                known.pause = PAUSE_MIN;
+            }
             known.rest();
-            if is_stranger {
+            if is_stranger && known.is_incoming {
+                // Whoever came by itself and has nothing in common is nobody to remember.
+                self.peers.remove(peer);
+            } else if is_stranger {
                 known.state = State::Idle {
                     due: Instant::now() + STRANGER_PAUSE,
                 };
@@ -453,6 +483,7 @@ impl Peer {
             },
             pause: PAUSE_MIN,
             is_fresh: true,
+            is_incoming: false,
         }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Operations received from a peer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::Connection;
@@ -13,7 +13,10 @@ use crate::operation::{Operation, OperationError, OperationId};
 use crate::store::StoreError;
 use crate::store::documents::{self, StoredDocument};
 use crate::store::operations::{self, Position, State};
-use crate::sync::heights::Head;
+use crate::sync::heights::{AUTHORS_MAX, Head};
+
+/// Most logs of others in a document; one place is our own's.
+const LOGS_MAX: usize = AUTHORS_MAX - 1;
 
 /// An operation whose signature, proof and seal have been checked.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(crate) struct Ingested {
     pub(crate) forks: Vec<(AuthorId, u64)>,
     /// Operations whose predecessors are not here.
     pub(crate) early: u64,
+    /// Their authors.
+    pub(crate) stuck: BTreeSet<AuthorId>,
 }
 
 /// Checks everything about operations that needs no order: signature, right to write, seal.
@@ -103,10 +108,13 @@ enum Place {
 fn place(
     connection: &Connection,
     document: &StoredDocument,
-    author_row: i64,
     operation: &Operation,
 ) -> Result<Place, StoreError> {
-    let head = operations::head(connection, document.row, author_row)?;
+    let author_row = operations::find_author_row(connection, &operation.author())?;
+    let head = match author_row {
+        Some(author_row) => operations::head(connection, document.row, author_row)?,
+        None => None,
+    };
     let (next, head_id) = head.map_or((0, None), |head| (head.next, Some(head.id)));
     let header = operation.header();
     if header.sequence > next {
@@ -119,7 +127,10 @@ fn place(
             Place::Fork
         });
     }
-    let known = operations::id_at(connection, document.row, author_row, header.sequence)?;
+    let known = match author_row {
+        Some(row) => operations::id_at(connection, document.row, row, header.sequence)?,
+        None => None,
+    };
     Ok(if known.is_some_and(|id| id != operation.id()) {
         Place::Fork
     } else {
@@ -136,11 +147,11 @@ fn take(
 ) -> Result<(), StoreError> {
     let operation = &verified.operation;
     let author = operation.author();
-    let author_row = operations::author_row(connection, &author)?;
-    match place(connection, document, author_row, operation)? {
+    match place(connection, document, operation)? {
         Place::Known => return Ok(()),
         Place::Early => {
             ingested.early += 1;
+            ingested.stuck.insert(author);
             return Ok(());
         }
         Place::Fork => {
@@ -150,8 +161,19 @@ fn take(
         Place::Next => {}
     }
     if operations::is_refused(connection, &operation.id())? {
+        ingested.stuck.insert(author);
         return Ok(());
     }
+    if operation.header().sequence == 0
+        && operations::log_count(connection, document.row)? >= LOGS_MAX
+    {
+        let reason = "the document has too many authors";
+        refuse(connection, document, &operation.id(), reason)?;
+        ingested.refused.push((author, reason.to_owned()));
+        return Ok(());
+    }
+    // Only now: an operation that is not taken leaves no trace of its author.
+    let author_row = operations::author_row(connection, &author)?;
     connection.execute_batch("SAVEPOINT operation")?;
     match store_and_process(connection, processor, document, author_row, verified) {
         Ok(position) => {
@@ -211,6 +233,48 @@ fn store_and_process(
     };
     process(connection, processor, &delivery)?;
     Ok(position)
+}
+
+/// Has the application process what was kept unread so far, now that it can be read here. Runs on
+/// the writing thread, in its transaction. What is refused stays unread.
+pub(crate) fn process_waiting(
+    connection: &Connection,
+    processor: &mut Processor,
+    document: &StoredDocument,
+) -> Result<(), StoreError> {
+    let topic = document.keys.topic();
+    let mut after = 0;
+    loop {
+        let waiting = operations::waiting(connection, document.row, after)?;
+        let Some((last, _)) = waiting.last() else {
+            return Ok(());
+        };
+        after = *last;
+        for (position, operation) in &waiting {
+            let header = operation.header();
+            let context = BodyContext {
+                topic,
+                author: header.author,
+                sequence: header.sequence,
+            };
+            let Ok(body) = decrypt_body(&document.keys, &context, operation.body()) else {
+                continue;
+            };
+            let delivery = Delivery {
+                topic,
+                operation,
+                body: Some(&body),
+                is_own: false,
+            };
+            connection.execute_batch("SAVEPOINT operation")?;
+            match process(connection, processor, &delivery) {
+                Ok(()) => operations::acknowledge(connection, *position)?,
+                Err(Refusal::Refuse(_)) => connection.execute_batch("ROLLBACK TO operation")?,
+                Err(Refusal::Fail(error)) => return Err(error),
+            }
+            connection.execute_batch("RELEASE operation")?;
+        }
+    }
 }
 
 /// Lets the application process a delivery. A panic in it refuses the operation: bytes from the

@@ -18,7 +18,7 @@ mod stream;
 
 pub use application::{Application, Delivery, Refusal};
 pub(crate) use commits::{Commit, Commits};
-pub(crate) use ingest::{Ingested, Verified, ingest, verify_batch};
+pub(crate) use ingest::{Ingested, Verified, ingest, process_waiting, verify_batch};
 pub(crate) use publish::{NewOperation, publish};
 pub use publish::{PublishError, Published};
 pub use stream::{Delivered, DocumentStream, StreamError};

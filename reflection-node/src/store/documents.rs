@@ -77,6 +77,9 @@ pub(crate) fn find(
 }
 
 /// Adds a document, or raises the right that is held to it. Gives the document as it is then.
+///
+/// The incarnation is the time, so that a document that was deleted and joined again is written
+/// under another CRDT identity than before: peers still hold the changes of that one.
 pub(crate) fn add(
     connection: &Connection,
     keys: &DocumentKeys,
@@ -98,7 +101,7 @@ pub(crate) fn add(
             connection.execute(
                 "INSERT INTO documents
                      (topic, access, key, write_public, incarnation, created_us, is_joined)
-                 VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
                 values,
             )?;
         }

@@ -24,18 +24,35 @@ pub(crate) enum State {
 
 /// The number of an author in the database, given where it has none.
 pub(crate) fn author_row(connection: &Connection, author: &AuthorId) -> Result<i64, StoreError> {
-    let bytes = author.as_bytes().as_slice();
-    let known = connection
-        .prepare_cached("SELECT id FROM authors WHERE key = ?1")?
-        .query_row([bytes], |row| row.get(0))
-        .optional()?;
-    if let Some(row) = known {
+    if let Some(row) = find_author_row(connection, author)? {
         return Ok(row);
     }
     connection
         .prepare_cached("INSERT INTO authors (key) VALUES (?1)")?
-        .execute([bytes])?;
+        .execute([author.as_bytes().as_slice()])?;
     Ok(connection.last_insert_rowid())
+}
+
+/// The number of an author in the database, if it has one.
+pub(crate) fn find_author_row(
+    connection: &Connection,
+    author: &AuthorId,
+) -> Result<Option<i64>, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT id FROM authors WHERE key = ?1")?
+        .query_row([author.as_bytes().as_slice()], |row| row.get(0))
+        .optional()?)
+}
+
+/// How many authors have a log in a document.
+pub(crate) fn log_count(
+    connection: &Connection,
+    document: DocumentRow,
+) -> Result<usize, StoreError> {
+    let count: i64 = connection
+        .prepare_cached("SELECT count(*) FROM logs WHERE document = ?1")?
+        .query_row([document.0], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 /// The end of one log.
@@ -203,13 +220,39 @@ pub(crate) fn after(
     Ok(operations)
 }
 
+/// Operations that the application has not processed, after a position, in order of acceptance.
+pub(crate) fn waiting(
+    connection: &Connection,
+    document: DocumentRow,
+    position: Position,
+) -> Result<Vec<(Position, Operation)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT position, header, body FROM operations
+         WHERE document = ?1 AND position > ?2 AND state = 0 ORDER BY position LIMIT 256",
+    )?;
+    let mut rows = statement.query(params![document.0, position])?;
+    let mut operations = Vec::new();
+    while let Some(row) = rows.next()? {
+        operations.push((row.get(0)?, decode(row.get(1)?, row.get(2)?)?));
+    }
+    Ok(operations)
+}
+
+/// Takes note that the application has processed an operation.
+pub(crate) fn acknowledge(connection: &Connection, position: Position) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE operations SET state = ?2 WHERE position = ?1")?
+        .execute(params![position, State::Acknowledged as i64])?;
+    Ok(())
+}
+
 /// The position of the newest operation of a document; 0 where there is none.
 pub(crate) fn last_position(
     connection: &Connection,
     document: DocumentRow,
 ) -> Result<Position, StoreError> {
     Ok(connection
-        .prepare_cached("SELECT max(position) FROM operations WHERE document = ?1")?
+        .prepare_cached("SELECT max(position) FROM operations WHERE document = ?1 AND state = 1")?
         .query_row([document.0], |row| row.get::<_, Option<Position>>(0))?
         .unwrap_or(0))
 }

@@ -179,6 +179,15 @@ fn write<C>(
         }
         if let Some(stopped) = stop {
             queue.close();
+            let mut rest = Vec::new();
+            while let Ok(message) = queue.try_recv() {
+                if let Message::Job(job) = message {
+                    rest.push(job);
+                }
+            }
+            if !rest.is_empty() {
+                commit(&mut connection, &mut context, &mut synchronous, rest);
+            }
             // Closing checkpoints the write-ahead log into the database.
             drop(connection);
             let _ = stopped.send(());

@@ -98,6 +98,9 @@ pub(crate) struct Streams {
     pub(crate) receive: BufReader<RecvStream>,
 }
 
+/// Counts the sessions of this process.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
 type Incoming = (Frame, OwnedSemaphorePermit);
 type Verifying = JoinHandle<(Vec<Verified>, Vec<(AuthorId, OperationError)>)>;
 type Storing = Pin<Box<dyn Future<Output = Result<Ingested, StoreError>> + Send>>;
@@ -126,6 +129,8 @@ pub(crate) struct Driver {
     started: Instant,
     is_started: bool,
     is_finished: bool,
+    /// By which a status that this session reported is told from its successor's.
+    number: u64,
     /// The status that was reported last.
     reported: Option<PeerStatus>,
     /// What was written down last of what the peer confirmed, and when.
@@ -161,6 +166,7 @@ impl Driver {
             started: Instant::now(),
             is_started: false,
             is_finished: false,
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             reported: None,
             noted: None,
         }
@@ -253,7 +259,9 @@ impl Driver {
         {
             self.storing = Some(self.store(batch));
         }
-        while let Some(frame) = self.session.next_frame() {
+        while self.ready.len() < OUTGOING_FRAMES_MAX
+            && let Some(frame) = self.session.next_frame()
+        {
             self.ready.push_back(frame.encode());
         }
         if self.reading.is_none()
@@ -290,6 +298,7 @@ impl Driver {
                 });
             }
             Received::Operation { header, body } => match Operation::decode(header, body) {
+                Ok(operation) if self.session.is_stuck(&operation.author()) => {}
                 Ok(operation) => {
                     self.session.heard(&operation)?;
                     self.pending.push(operation);
@@ -329,6 +338,15 @@ impl Driver {
 
     fn stored(&mut self, ingested: &Ingested) {
         self.counts.operations_in += ingested.accepted.values().sum::<u64>();
+        let untakeable = ingested
+            .refused
+            .iter()
+            .map(|(author, _)| *author)
+            .chain(ingested.forks.iter().map(|(author, _)| *author))
+            .chain(ingested.stuck.iter().copied());
+        for author in untakeable {
+            self.session.give_up(author);
+        }
         if ingested.early > 0 {
             tracing::debug!(peer = ?self.peer, early = ingested.early, "operations came early");
         }
@@ -361,10 +379,19 @@ impl Driver {
         if status.is_exchanged && !self.is_finished {
             self.is_finished = true;
             self.finish(None);
+            for (author, sequence) in self.session.forks() {
+                let topic = self.topic;
+                self.shared.events.emit(&Event::Fork {
+                    topic,
+                    author,
+                    sequence,
+                });
+            }
         }
         if self.reported != Some(status) {
             self.reported = Some(status);
-            self.shared.set_status(self.topic, self.peer, Some(status));
+            self.shared
+                .set_status(self.topic, self.peer, self.number, Some(status));
         }
         let confirmed = self.session.confirmed(&self.shared.id);
         let is_news = self
@@ -412,9 +439,10 @@ impl Driver {
             let is_complete = self.session.is_exchanged() && self.is_idle();
             self.finish((!is_complete).then(|| error.to_string()));
         }
-        self.shared.set_status(self.topic, self.peer, None);
+        self.shared
+            .set_status(self.topic, self.peer, self.number, None);
         let confirmed = self.session.confirmed(&self.shared.id);
-        if self.is_started && !matches!(error, DriverError::Cancelled) {
+        if self.is_started {
             confirm(&self.shared, self.document.row, self.peer, confirmed).await;
         }
     }

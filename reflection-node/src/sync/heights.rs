@@ -28,6 +28,11 @@ impl Heights {
         self.0.get(author).map_or(0, |head| head.next)
     }
 
+    /// The end of `author`'s log.
+    pub(crate) fn get(&self, author: &AuthorId) -> Option<&Head> {
+        self.0.get(author)
+    }
+
     /// Takes the higher of the known and the given head. `false` where there would be too many
     /// authors.
     pub(crate) fn raise(&mut self, author: AuthorId, head: Head) -> bool {
@@ -48,12 +53,14 @@ impl Heights {
         self.0.iter()
     }
 
-    /// Whether everything in `other` is here too.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
-        other
-            .0
-            .iter()
-            .all(|(author, head)| self.next(author) >= head.next)
+    /// Whether everything in `other` is here too, as far as can be told: a log of equal height
+    /// has to end with the same operation.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        other.0.iter().all(|(author, head)| {
+            self.0.get(author).is_some_and(|known| {
+                known.next > head.next || (known.next == head.next && known.id == head.id)
+            })
+        })
     }
 
     /// A hash of all heads: equal digests mean equal logs.

@@ -11,7 +11,7 @@
 //! ([`Session::supplied`]); it is asked for frames to send ([`Session::next_frame`]) and for the
 //! next operations to read ([`Session::next_request`]). What it sends is bounded by who asks.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::frame::{Frame, HEADS_PER_FRAME_MAX, Token};
@@ -87,6 +87,8 @@ pub(crate) struct Session {
     compared: Arc<Heights>,
     is_done_sent: bool,
     is_done_received: bool,
+    /// Authors of whom the peer has something that cannot be taken here.
+    stuck: BTreeSet<AuthorId>,
 }
 
 impl Session {
@@ -144,6 +146,7 @@ impl Session {
             sent: Heights::default(),
             is_done_sent: false,
             is_done_received: false,
+            stuck: BTreeSet::new(),
         }
     }
 
@@ -328,14 +331,39 @@ impl Session {
         }
     }
 
+    /// An operation of `author` was refused: what follows it in the log cannot be taken either,
+    /// and is not waited for.
+    pub(crate) fn give_up(&mut self, author: AuthorId) {
+        self.stuck.insert(author);
+    }
+
+    /// Whether operations of `author` are not taken any more.
+    pub(crate) fn is_stuck(&self, author: &AuthorId) -> bool {
+        self.stuck.contains(author)
+    }
+
     /// Whether both sides have exchanged what they had at the beginning.
     pub(crate) fn is_exchanged(&self) -> bool {
-        self.is_done_sent && self.is_done_received && self.ours.covers(&self.theirs)
+        let is_taken = |(author, head): (&AuthorId, &Head)| {
+            self.ours.next(author) >= head.next || self.stuck.contains(author)
+        };
+        self.is_done_sent && self.is_done_received && self.theirs.iter().all(is_taken)
+    }
+
+    /// Authors whose logs end differently here and there at the same height.
+    pub(crate) fn forks(&self) -> impl Iterator<Item = (AuthorId, u64)> {
+        self.theirs.iter().filter_map(|(author, head)| {
+            let is_fork = self
+                .ours
+                .get(author)
+                .is_some_and(|own| own.next == head.next && own.id != head.id);
+            is_fork.then_some((*author, head.next.saturating_sub(1)))
+        })
     }
 
     /// Whether the peer has told to have everything that is committed here.
     pub(crate) fn is_in_step(&self) -> bool {
-        self.state == State::Live && self.theirs.covers(&self.ours)
+        self.state == State::Live && self.theirs.agrees_with(&self.ours)
     }
 
     /// Whether the exchange is still being set up; a driver does not wait for ever for that.
