@@ -153,7 +153,8 @@ impl Online {
     /// Ends it as the system does, and gives how long that took.
     pub(crate) fn terminate(mut self) -> Duration {
         let started = Instant::now();
-        signal(&self.child, "TERM");
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
         assert!(self.child.wait().unwrap().success(), "it ends cleanly");
         started.elapsed()
     }
@@ -170,14 +171,6 @@ impl Drop for Online {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill")
-        .args([format!("-{name}"), child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
 }
 
 fn lines(stdout: ChildStdout) -> mpsc::Receiver<Value> {
