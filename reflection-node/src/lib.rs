@@ -15,7 +15,6 @@
 pub mod access;
 mod discovery;
 mod events;
-mod exchange;
 mod hex;
 pub mod identity;
 mod network;

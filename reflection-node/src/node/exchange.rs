@@ -8,17 +8,48 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::Node;
 use crate::access::TopicId;
 use crate::events::{Event, SyncCounts};
-use crate::node::SyncReport;
 use crate::shared::Shared;
 
 /// How long peers on the local network have to be found before a document counts as alone.
 const DISCOVERY_TIME: Duration = Duration::from_millis(2_500);
 
+/// What a [`Node::sync`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyncReport {
+    /// Documents that are equal with at least one peer now.
+    pub complete: Vec<TopicId>,
+    /// Documents for which no peer was found, or none in time.
+    pub missing: Vec<TopicId>,
+    /// What went over the wire.
+    pub counts: SyncCounts,
+}
+
+impl Node {
+    /// Exchanges `topics` with whoever can be reached until both sides are equal, at most for
+    /// `timeout`.
+    pub async fn sync(&self, topics: &[TopicId], timeout: Duration) -> SyncReport {
+        let (node, topics) = (self.clone(), topics.to_vec());
+        self.inside(
+            async move { run(&node.inner.shared, node.busy().await, &topics, timeout).await },
+        )
+        .await
+    }
+
+    async fn busy(&self) -> Option<watch::Receiver<bool>> {
+        let network = self.inner.network.lock().await;
+        network
+            .running
+            .as_ref()
+            .map(|running| running.peers().watch_busy())
+    }
+}
+
 /// Waits until every document is equal with all peers that are connected, and until nobody is
 /// being dialled any more.
-pub(crate) async fn run(
+async fn run(
     shared: &Arc<Shared>,
     busy: Option<watch::Receiver<bool>>,
     topics: &[TopicId],

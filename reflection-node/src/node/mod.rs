@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The node as a program sees it.
+
+mod documents;
+mod exchange;
+mod network;
+mod operations;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::events::Events;
+use crate::identity::{AuthorId, AuthorKey};
+use crate::network::{Network, NetworkConfig, NetworkError};
+use crate::pipeline::{Application, Processor};
+use crate::shared::Shared;
+use crate::store::{
+    DataFolder, Readers, StoreError, Writer, check_author, documents as stored_documents,
+    open_connection, prepare,
+};
+pub use documents::{DocumentError, DocumentInfo, DocumentStatus};
+pub use exchange::SyncReport;
+
+/// Why a node could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The folder belongs to somebody else's key.
+    #[error("the data folder belongs to the identity {}, whose key is not the one given", .0.short())]
+    OtherAuthor(AuthorId),
+    /// The network cannot be started.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The system gives no threads.
+    #[error("the program cannot start its threads: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+/// A running node. Cheap to clone; all clones are the same node.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    runtime: tokio::runtime::Handle,
+    /// Taken at shutdown.
+    parts: Mutex<Option<Parts>>,
+    network: Mutex<NetworkState>,
+}
+
+struct Parts {
+    writer: Writer<Processor>,
+    runtime: tokio::runtime::Runtime,
+    /// Released last.
+    folder: DataFolder,
+}
+
+struct NetworkState {
+    config: NetworkConfig,
+    running: Option<Network>,
+}
+
+/// Threads of the asynchronous runtime: sync is bound by the store's one writing thread.
+const RUNTIME_THREADS: usize = 2;
+
+impl Node {
+    /// Opens the folder's database and joins the network as `key`.
+    ///
+    /// The node has a runtime of its own; its futures may be awaited on any executor.
+    pub async fn start(
+        folder: DataFolder,
+        key: AuthorKey,
+        network: NetworkConfig,
+        application: Box<dyn Application>,
+    ) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RUNTIME_THREADS)
+            .thread_name("node")
+            .enable_all()
+            .build()?;
+        let database = folder.database();
+        let opening = runtime.spawn(async move { Self::open(&database, key, application) });
+        let opened = opening
+            .await
+            .map_err(|error| std::io::Error::other(error.to_string()).into())
+            .and_then(|opened| opened);
+        let (shared, writer) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
+        let mode = network.mode;
+        let node = Self {
+            inner: Arc::new(Inner {
+                shared,
+                runtime: runtime.handle().clone(),
+                network: Mutex::new(NetworkState {
+                    config: network,
+                    running: None,
+                }),
+                parts: Mutex::new(Some(Parts {
+                    writer,
+                    runtime,
+                    folder,
+                })),
+            }),
+        };
+        if let Err(error) = node.set_mode(mode).await {
+            node.shutdown(Duration::from_secs(1)).await;
+            return Err(error.into());
+        }
+        Ok(node)
+    }
+
+    /// Opens the database and starts the threads that read and write it.
+    fn open(
+        database: &Path,
+        key: AuthorKey,
+        mut application: Box<dyn Application>,
+    ) -> Result<(Arc<Shared>, Writer<Processor>), StartError> {
+        let connection = open_connection(database, true)?;
+        prepare(&connection)?;
+        application.prepare(&connection)?;
+        let author = check_author(&connection, &key.id())?;
+        if author != key.id() {
+            return Err(StartError::OtherAuthor(author));
+        }
+        let stored = stored_documents::all(&connection)?;
+        let readers = Arc::new(Readers::spawn(database)?);
+        let writer = Writer::spawn(
+            connection,
+            Processor {
+                key: key.clone(),
+                application,
+            },
+        )?;
+        let shared = Arc::new(Shared::new(key, writer.handle(), readers, stored));
+        Ok((shared, writer))
+    }
+
+    /// This installation's author and endpoint id.
+    pub fn id(&self) -> AuthorId {
+        self.inner.shared.id
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
+        self.inner.shared.events.subscribe()
+    }
+
+    /// Runs a future on the node's runtime, whatever executor awaits it.
+    async fn inside<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        match self.inner.runtime.spawn(future).await {
+            Ok(value) => value,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ended under us; whoever waits for that is ending too.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    /// Leaves the network, finishes what is being written and closes the database.
+    ///
+    /// Takes at most about `deadline` for the network; what was accepted is written in any case.
+    pub async fn shutdown(&self, deadline: Duration) {
+        let Some(parts) = self.inner.parts.lock().await.take() else {
+            return;
+        };
+        let node = self.clone();
+        let ending = self.inner.runtime.spawn(async move {
+            let running = node.inner.network.lock().await.running.take();
+            if let Some(running) = running {
+                let _ = tokio::time::timeout(deadline, running.stop()).await;
+            }
+            // The last connection to close empties the write-ahead log; it must be one that writes.
+            node.inner.shared.readers.stop();
+            parts.writer.stop().await;
+            node.inner.shared.events.close();
+            (parts.runtime, parts.folder)
+        });
+        if let Ok((runtime, folder)) = ending.await {
+            runtime.shutdown_background();
+            drop(folder);
+        }
+    }
+}

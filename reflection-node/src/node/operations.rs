@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Writing and reading operations, and the tables beside them.
+
+use std::sync::Arc;
+
+use super::Node;
+use crate::access::{Access, TopicId};
+use crate::events::Event;
+use crate::operation::Kind;
+use crate::pipeline::{
+    DocumentStream, NewOperation, PublishError, Published, StreamError, publish,
+};
+use crate::shared::now_us;
+use crate::store::operations::Position;
+use crate::store::{Durability, StoreError};
+
+impl Node {
+    /// Appends an operation to this installation's log. On return it is on the disk, and on its
+    /// way to the peers that are connected.
+    pub async fn publish(
+        &self,
+        topic: &TopicId,
+        kind: Kind,
+        incarnation: u64,
+        body: Vec<u8>,
+    ) -> Result<Published, PublishError> {
+        let (topic, own) = (*topic, self.id());
+        let shared = Arc::clone(&self.inner.shared);
+        let new = NewOperation {
+            topic,
+            kind,
+            incarnation,
+            body,
+            time_us: now_us(),
+        };
+        let published = self
+            .inner
+            .shared
+            .writer
+            .run_then(
+                Durability::Durable,
+                move |connection, processor| publish(connection, processor, &new),
+                move |(published, head)| {
+                    shared
+                        .commits
+                        .committed(topic, published.position, [(own, *head)]);
+                },
+            )
+            .await;
+        if let Err(PublishError::Store(error)) = &published {
+            let message = error.to_string();
+            self.inner
+                .shared
+                .events
+                .emit(&Event::StorageTrouble { message });
+        }
+        published.map(|(published, _)| published)
+    }
+
+    /// A document's operations accepted after `position`; 0 gives all.
+    pub async fn stream(
+        &self,
+        topic: &TopicId,
+        position: Position,
+    ) -> Result<DocumentStream, StreamError> {
+        let shared = &self.inner.shared;
+        let document = shared.document(topic).ok_or(StreamError::Closed)?;
+        if document.keys.access() < Access::Read {
+            return Err(StreamError::Unreadable);
+        }
+        let commits = shared.watch_commits(*topic, document.row).await?;
+        Ok(DocumentStream {
+            readers: Arc::clone(&shared.readers),
+            commits,
+            row: document.row,
+            keys: document.keys,
+            position,
+        })
+    }
+
+    /// Reads from the application's tables, beside whatever is being written.
+    pub async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.shared.readers.run(read).await
+    }
+
+    /// Writes to the application's tables in a transaction of its own.
+    pub async fn write<T, F>(&self, write: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner
+            .shared
+            .writer
+            .run(Durability::Refetchable, move |connection, _| {
+                write(connection)
+            })
+            .await
+    }
+}
