@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What to do with a document's session, as a state machine without I/O.
+//!
+//! A [`Session`] knows the talk of two peers. This machine knows everything around it: what is
+//! verified, stored, read and sent next, when the peer has to wait, when it is cut off, and what
+//! the rest of the node is told. Whoever drives it reports what happened, carries out what
+//! [`Exchange::next_action`] says, and writes what [`Exchange::next_bytes`] gives. Times count
+//! from the beginning of the session.
+//!
+//! Invariants: at most one batch is verified, one waits, and one is stored at a time, in the
+//! order of arrival; nothing is read for the peer while it has not taken what was read before.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::frame::Frame;
+use super::heights::Heights;
+use super::session::{Received, Request, Session, SessionError};
+use crate::access::TopicId;
+use crate::events::{Event, SyncCounts};
+use crate::identity::AuthorId;
+use crate::operation::{Operation, OperationError};
+use crate::pipeline::{Ingested, Verified};
+use crate::shared::PeerStatus;
+use crate::store::StoreError;
+
+/// How long proofs, digests and heads may take.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Operations handed to the pipeline at once.
+const BATCH_OPERATIONS_MAX: usize = 1_000;
+/// Bytes of received operations that wait for the pipeline; one more operation fits on top.
+const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Frames that are made before those before them are written.
+const READY_FRAMES_MAX: usize = 64;
+/// Bytes gathered into one write.
+const WRITE_BYTES: usize = 64 * 1024;
+/// Malformed or forged operations after which a peer is cut off.
+const BAD_OPERATIONS_MAX: u64 = 16;
+/// How often at most it is written down what a peer has confirmed.
+const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why the session cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExchangeError {
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error("the peer sent too many operations that are not valid")]
+    BadOperations,
+    #[error("the peer took too long")]
+    TimedOut,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is to be done now.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Check these, then call [`Exchange::verified`].
+    Verify(Vec<Operation>),
+    /// Store and process these, then call [`Exchange::stored`].
+    Store(Vec<Verified>),
+    /// Read these, then call [`Exchange::read`].
+    Read(Request),
+    /// Tell the listeners of the node.
+    Emit(Event),
+    /// Take note of how the peer stands in the document.
+    Status(PeerStatus),
+    /// Write down how much of our own log the peer has confirmed to hold.
+    Confirm(u64),
+}
+
+/// How far the session has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    /// The peer has not proved the sync key.
+    Proving,
+    /// What both had at the beginning is being exchanged.
+    Exchanging,
+    /// It has been exchanged, and that has been told.
+    Finished,
+}
+
+/// One document with one peer; see the module.
+pub(crate) struct Exchange {
+    own: AuthorId,
+    peer: AuthorId,
+    topic: TopicId,
+    session: Session,
+    /// Frames that are encoded and ready to be written.
+    ready: VecDeque<Vec<u8>>,
+    /// Operations received, not yet verified, and their size.
+    pending: Vec<Operation>,
+    pending_bytes: usize,
+    is_verifying: bool,
+    verified: Option<Vec<Verified>>,
+    is_storing: bool,
+    is_reading: bool,
+    /// What is to be told, in order.
+    news: VecDeque<Action>,
+    counts: SyncCounts,
+    bad_operations: u64,
+    progress: Progress,
+    /// The status that was told last.
+    told: Option<PeerStatus>,
+    /// What was written down last of what the peer confirmed, and when.
+    noted: Option<(u64, Duration)>,
+}
+
+impl Exchange {
+    pub(crate) fn new(own: AuthorId, peer: AuthorId, topic: TopicId, session: Session) -> Self {
+        Self {
+            own,
+            peer,
+            topic,
+            session,
+            ready: VecDeque::new(),
+            pending: Vec::new(),
+            pending_bytes: 0,
+            is_verifying: false,
+            verified: None,
+            is_storing: false,
+            is_reading: false,
+            news: VecDeque::new(),
+            counts: SyncCounts::default(),
+            bad_operations: 0,
+            progress: Progress::Proving,
+            told: None,
+            noted: None,
+        }
+    }
+
+    /// Whether another frame of the peer may be taken now. Until then the peer has to wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.pending.len() < BATCH_OPERATIONS_MAX && self.pending_bytes < BATCH_BYTES_MAX
+    }
+
+    /// Takes a frame that came as so many bytes.
+    pub(crate) fn receive(&mut self, frame: Frame, bytes: usize) -> Result<(), ExchangeError> {
+        self.counts.bytes_in += bytes as u64;
+        match self.session.receive(frame)? {
+            Received::Nothing => {}
+            Received::Proved => {
+                self.progress = Progress::Exchanging;
+                self.news.push_back(Action::Emit(Event::SyncStarted {
+                    peer: self.peer,
+                    topic: self.topic,
+                }));
+            }
+            Received::Operation { header, body } => match Operation::decode(header, body) {
+                Ok(operation) if self.session.is_stuck(&operation.author()) => {}
+                Ok(operation) => {
+                    self.session.heard(&operation)?;
+                    self.pending_bytes += operation.len_bytes();
+                    self.pending.push(operation);
+                }
+                Err(error) => self.refuse(vec![(self.peer, error)])?,
+            },
+        }
+        Ok(())
+    }
+
+    /// Takes the result of [`Action::Verify`].
+    pub(crate) fn verified(
+        &mut self,
+        verified: Vec<Verified>,
+        refused: Vec<(AuthorId, OperationError)>,
+    ) -> Result<(), ExchangeError> {
+        self.is_verifying = false;
+        self.refuse(refused)?;
+        if !verified.is_empty() {
+            self.verified = Some(verified);
+        }
+        Ok(())
+    }
+
+    /// Takes the result of [`Action::Store`].
+    pub(crate) fn stored(&mut self, ingested: &Ingested) {
+        self.is_storing = false;
+        self.counts.operations_in += ingested.accepted.values().sum::<u64>();
+        let untakeable = ingested
+            .refused
+            .iter()
+            .map(|(author, _)| *author)
+            .chain(ingested.forks.iter().map(|(author, _)| *author))
+            .chain(ingested.stuck.iter().copied());
+        for author in untakeable {
+            self.session.give_up(author);
+        }
+        if ingested.early > 0 {
+            tracing::debug!(peer = ?self.peer, early = ingested.early, "operations came early");
+        }
+    }
+
+    /// Takes the result of [`Action::Read`].
+    pub(crate) fn read(&mut self, operations: Vec<Operation>) -> Result<(), ExchangeError> {
+        self.is_reading = false;
+        if operations.is_empty() {
+            return Err(StoreError::Damaged("a log has a gap").into());
+        }
+        self.counts.operations_out += operations.len() as u64;
+        let frames = self.session.supplied(operations);
+        self.ready.extend(frames.iter().map(Frame::encode));
+        Ok(())
+    }
+
+    /// Takes what is committed here now.
+    pub(crate) fn committed(&mut self, heights: Arc<Heights>) {
+        self.session.committed(heights);
+    }
+
+    /// When the peer is to be given up unless it says something before.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.session.is_starting().then_some(START_TIMEOUT)
+    }
+
+    /// Gives the peer up if its time is over.
+    pub(crate) fn expire(&self, now: Duration) -> Result<(), ExchangeError> {
+        match self.deadline() {
+            Some(deadline) if deadline <= now => Err(ExchangeError::TimedOut),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is to be done now, if anything. To be asked after everything that happened, until
+    /// there is nothing more.
+    pub(crate) fn next_action(&mut self, now: Duration) -> Option<Action> {
+        if !self.is_verifying && self.verified.is_none() && !self.pending.is_empty() {
+            self.is_verifying = true;
+            self.pending_bytes = 0;
+            return Some(Action::Verify(std::mem::take(&mut self.pending)));
+        }
+        if !self.is_storing
+            && let Some(batch) = self.verified.take()
+        {
+            self.is_storing = true;
+            return Some(Action::Store(batch));
+        }
+        while self.ready.len() < READY_FRAMES_MAX
+            && let Some(frame) = self.session.next_frame()
+        {
+            self.ready.push_back(frame.encode());
+        }
+        if !self.is_reading
+            && self.ready.is_empty()
+            && let Some(request) = self.session.next_request()
+        {
+            self.is_reading = true;
+            return Some(Action::Read(request));
+        }
+        self.look(now);
+        self.news.pop_front()
+    }
+
+    /// Whether there is something to be written.
+    pub(crate) fn has_bytes(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// What is to be written next: one frame, or several small ones.
+    pub(crate) fn next_bytes(&mut self) -> Option<Vec<u8>> {
+        let mut bytes = self.ready.pop_front()?;
+        while let Some(next) = self.ready.front()
+            && bytes.len() + next.len() <= WRITE_BYTES
+        {
+            bytes.extend_from_slice(next);
+            self.ready.pop_front();
+        }
+        self.counts.bytes_out += bytes.len() as u64;
+        Some(bytes)
+    }
+
+    /// What is to be done at the end, whose cause is given. What was being stored has been
+    /// reported by then, or is lost.
+    pub(crate) fn end(&mut self, now: Duration, error: &dyn std::fmt::Display) -> Vec<Action> {
+        if self.progress == Progress::Exchanging {
+            // A peer that has all it came for may go before this side has looked up.
+            let is_complete = self.session.is_exchanged() && self.is_idle();
+            self.finish(now, (!is_complete).then(|| error.to_string()));
+        }
+        if self.progress > Progress::Proving {
+            let confirmed = self.session.confirmed(&self.own);
+            self.news.push_back(Action::Confirm(confirmed));
+        }
+        self.news.drain(..).collect()
+    }
+
+    fn refuse(&mut self, refused: Vec<(AuthorId, OperationError)>) -> Result<(), ExchangeError> {
+        for (author, error) in refused {
+            self.bad_operations += 1;
+            self.news.push_back(Action::Emit(Event::OperationRefused {
+                topic: self.topic,
+                author,
+                reason: error.to_string(),
+            }));
+        }
+        if self.bad_operations > BAD_OPERATIONS_MAX {
+            return Err(ExchangeError::BadOperations);
+        }
+        Ok(())
+    }
+
+    /// Finds out what has changed that others want to know.
+    fn look(&mut self, now: Duration) {
+        if self.progress == Progress::Proving {
+            return;
+        }
+        let status = PeerStatus {
+            is_exchanged: self.progress == Progress::Finished
+                || (self.session.is_exchanged() && self.is_idle()),
+            is_in_step: self.session.is_in_step(),
+        };
+        if status.is_exchanged && self.progress != Progress::Finished {
+            self.progress = Progress::Finished;
+            self.finish(now, None);
+            for (author, sequence) in self.session.forks() {
+                self.news.push_back(Action::Emit(Event::Fork {
+                    topic: self.topic,
+                    author,
+                    sequence,
+                }));
+            }
+        }
+        if self.told != Some(status) {
+            self.told = Some(status);
+            self.news.push_back(Action::Status(status));
+        }
+        let confirmed = self.session.confirmed(&self.own);
+        let is_news = self.noted.is_none_or(|(noted, when)| {
+            confirmed > noted && now.saturating_sub(when) >= CONFIRM_INTERVAL
+        });
+        if status.is_in_step && is_news {
+            self.noted = Some((confirmed, now));
+            self.news.push_back(Action::Confirm(confirmed));
+        }
+    }
+
+    /// Whether nothing received is on its way through the pipeline, so that all of it is counted.
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+            && !self.is_verifying
+            && self.verified.is_none()
+            && !self.is_storing
+    }
+
+    fn finish(&mut self, now: Duration, error: Option<String>) {
+        self.news.push_back(Action::Emit(Event::SyncFinished {
+            peer: self.peer,
+            topic: self.topic,
+            counts: self.counts.clone(),
+            duration_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            error,
+        }));
+    }
+}
