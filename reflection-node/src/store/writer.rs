@@ -31,9 +31,34 @@ type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 /// Gives whether what was written is to be kept, and how to answer the caller.
 type Run<C> = Box<dyn FnOnce(&Connection, &mut C) -> (bool, Answer) + Send>;
 
-struct Job<C> {
+/// Work for the writing thread, with the way to answer whoever waits for it.
+pub(crate) struct Job<C> {
     durability: Durability,
     run: Run<C>,
+}
+
+impl<C> Job<C> {
+    /// A job whose result goes to `answer` once it is known whether it was committed.
+    pub(crate) fn new<T, E, F, A>(durability: Durability, job: F, answer: A) -> Self
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection, &mut C) -> Result<T, E> + Send + 'static,
+        A: FnOnce(Result<T, E>) + Send + 'static,
+    {
+        let run = Box::new(move |connection: &Connection, context: &mut C| {
+            let result = job(connection, context);
+            let is_kept = result.is_ok();
+            let finish: Answer = Box::new(move |committed: Result<(), String>| {
+                answer(match committed {
+                    Ok(()) => result,
+                    Err(reason) => result.and(Err(StoreError::Commit(reason).into())),
+                });
+            });
+            (is_kept, finish)
+        });
+        Self { durability, run }
+    }
 }
 
 enum Message<C> {
@@ -126,20 +151,11 @@ impl<C: Send + 'static> WriterHandle<C> {
         N: FnOnce(&T) + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel::<Result<T, E>>();
-        let run = Box::new(move |connection: &Connection, context: &mut C| {
-            let result = job(connection, context);
-            let is_kept = result.is_ok();
-            let answer: Answer = Box::new(move |committed: Result<(), String>| {
-                let answer = match committed {
-                    Ok(()) => result.inspect(|value| then(value)),
-                    Err(reason) => result.and(Err(StoreError::Commit(reason).into())),
-                };
-                let _ = sender.send(answer);
-            });
-            (is_kept, answer)
+        let job = Job::new(durability, job, move |result: Result<T, E>| {
+            let _ = sender.send(result.inspect(|value| then(value)));
         });
         self.jobs
-            .send(Message::Job(Job { durability, run }))
+            .send(Message::Job(job))
             .await
             .map_err(|_| E::from(StoreError::Closed))?;
         // A job that is dropped unrun was in a group whose transaction could not begin.
@@ -149,12 +165,35 @@ impl<C: Send + 'static> WriterHandle<C> {
     }
 }
 
-fn write<C>(
-    mut connection: Connection,
-    mut context: C,
-    queue: &async_channel::Receiver<Message<C>>,
-) {
-    let mut synchronous = Durability::Durable;
+/// The connection that writes, and what its jobs use besides.
+pub(crate) struct Committer<C> {
+    pub(crate) connection: Connection,
+    pub(crate) context: C,
+    synchronous: Durability,
+}
+
+impl<C> Committer<C> {
+    pub(crate) fn new(connection: Connection, context: C) -> Self {
+        Self {
+            connection,
+            context,
+            synchronous: Durability::Durable,
+        }
+    }
+
+    /// Runs jobs in one transaction and answers their callers.
+    pub(crate) fn commit(&mut self, group: Vec<Job<C>>) {
+        commit(
+            &mut self.connection,
+            &mut self.context,
+            &mut self.synchronous,
+            group,
+        );
+    }
+}
+
+fn write<C>(connection: Connection, context: C, queue: &async_channel::Receiver<Message<C>>) {
+    let mut committer = Committer::new(connection, context);
     while let Ok(first) = queue.recv_blocking() {
         let mut group = Vec::new();
         let mut stop = None;
@@ -171,10 +210,13 @@ fn write<C>(
             }
         }
         if !group.is_empty() {
-            commit(&mut connection, &mut context, &mut synchronous, group);
+            committer.commit(group);
         }
         if let Some(answer) = checkpoint {
-            let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            let done =
+                committer
+                    .connection
+                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             let _ = answer.send(done.map_err(StoreError::from));
         }
         if let Some(stopped) = stop {
@@ -186,10 +228,10 @@ fn write<C>(
                 }
             }
             if !rest.is_empty() {
-                commit(&mut connection, &mut context, &mut synchronous, rest);
+                committer.commit(rest);
             }
             // Closing checkpoints the write-ahead log into the database.
-            drop(connection);
+            drop(committer);
             let _ = stopped.send(());
             return;
         }

@@ -337,10 +337,7 @@ impl Exchange {
 
     /// Whether nothing received is on its way through the pipeline, so that all of it is counted.
     fn is_idle(&self) -> bool {
-        self.pending.is_empty()
-            && !self.is_verifying
-            && self.verified.is_none()
-            && !self.is_storing
+        self.pending.is_empty() && !self.is_verifying && self.verified.is_none() && !self.is_storing
     }
 
     fn finish(&mut self, now: Duration, error: Option<String>) {
