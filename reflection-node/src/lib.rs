@@ -10,6 +10,7 @@
 //! operation  signed log entries         store      the database
 //! pipeline   the path of an operation   sync       exchanging a document with a peer
 //! network    connections                discovery  finding peers
+//! migration  data of older versions
 //! ```
 
 pub mod access;
@@ -17,6 +18,7 @@ mod discovery;
 mod events;
 mod hex;
 pub mod identity;
+pub mod migration;
 mod network;
 mod node;
 pub mod operation;

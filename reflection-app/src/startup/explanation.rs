@@ -93,6 +93,16 @@ fn of_folder(error: &FolderError) -> Explanation {
                 path,
             ),
         ),
+        FolderError::Migration { path, source } => Explanation::trouble(
+            gettext("The Documents Cannot Be Opened"),
+            with_path(
+                &gettext(
+                    "The documents in {folder} come from an earlier version and could not be taken over. They are left as they are: {reason}",
+                )
+                .replace("{reason}", &source.to_string()),
+                path,
+            ),
+        ),
         FolderError::Damaged { path } => Explanation::trouble(
             gettext("The Folder Is Damaged"),
             with_path(

@@ -10,9 +10,14 @@ use iroh::{Endpoint, RelayMap, RelayMode};
 
 use super::{Mode, NetworkConfig};
 use crate::identity::AuthorKey;
+use crate::migration::PROTOCOL_VERSION;
 
 /// Protocol version and network in one: nodes that differ in it never talk.
 pub(crate) const ALPN: &[u8] = b"app.reflection/sync/1";
+const _: () = assert!(
+    ALPN[ALPN.len() - 1] == b'0' + PROTOCOL_VERSION,
+    "a new protocol has a network of its own"
+);
 /// Document streams that a peer may have open at once on a connection.
 const STREAMS_MAX: u32 = 1024;
 /// Bytes that a peer may send on one stream before they are read here.

@@ -7,6 +7,7 @@ use super::Node;
 use crate::access::{Access, Code, DocumentKeys, DocumentSecret, TopicId};
 use crate::events::Found;
 use crate::identity::AuthorId;
+use crate::migration::remove_backups;
 use crate::network::Network;
 use crate::pipeline::process_waiting;
 use crate::shared::now_us;
@@ -199,6 +200,8 @@ impl Node {
         if !is_deleted {
             return Err(DocumentError::NotFound);
         }
+        // What a migration put aside holds the document too, and cannot be cut open.
+        remove_backups(&self.inner.path).map_err(StoreError::Backup)?;
         self.inner.shared.writer.checkpoint().await?;
         Ok(())
     }

@@ -6,7 +6,7 @@ mod exchange;
 mod network;
 mod operations;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ struct Inner {
     /// Taken at shutdown.
     parts: Mutex<Option<Parts>>,
     network: Mutex<NetworkState>,
+    /// The data folder.
+    path: PathBuf,
 }
 
 struct Parts {
@@ -107,6 +109,7 @@ impl Node {
                     config: network,
                     running: None,
                 }),
+                path: folder.path().to_owned(),
                 parts: Mutex::new(Some(Parts {
                     writer,
                     runtime,

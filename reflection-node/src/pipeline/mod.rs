@@ -21,6 +21,7 @@ pub(crate) use commits::{Commit, Commits};
 pub(crate) use ingest::{Ingested, Verified, ingest, process_waiting, verify_batch};
 pub(crate) use publish::{NewOperation, publish};
 pub use publish::{PublishError, Published};
+pub(crate) use stream::open_operation;
 pub use stream::{Delivered, DocumentStream, StreamError};
 
 use crate::identity::AuthorKey;

@@ -93,7 +93,7 @@ impl DocumentStream {
                 let found = operations::after(connection, row, position, BATCH_OPERATIONS_MAX)?;
                 found
                     .into_iter()
-                    .map(|(position, operation)| open(&keys, position, &operation))
+                    .map(|(position, operation)| open_operation(&keys, position, &operation))
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
@@ -104,7 +104,8 @@ impl DocumentStream {
     }
 }
 
-fn open(
+/// Opens a stored operation.
+pub(crate) fn open_operation(
     keys: &DocumentKeys,
     position: Position,
     operation: &crate::operation::Operation,

@@ -13,6 +13,9 @@ pub enum StoreError {
     /// The store has been shut down.
     #[error("the store is closed")]
     Closed,
+    /// The backup of an earlier version is still there after a document was deleted.
+    #[error("a backup that holds the deleted document could not be removed: {0}")]
+    Backup(#[source] std::io::Error),
     /// A row holds what this program never writes.
     #[error("the database is damaged: {0}")]
     Damaged(&'static str),

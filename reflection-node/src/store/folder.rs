@@ -2,20 +2,20 @@
 //! The data folder: who holds it, and which version of the program wrote it.
 //!
 //! ```text
-//! version           the protocol version, decimal
+//! version           the version of the data, decimal
 //! database.sqlite   everything else (with -wal and -shm beside it)
+//! backup-N.sqlite   the database as version N left it, until a document is deleted
 //! identity.key      the author's secret, where no Secret Service keeps it
 //! lock              held by the one process that uses the folder
 //! socket            served by that process, if it serves one
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The version of everything that peers and the disk must agree on.
-pub(crate) const PROTOCOL_VERSION: u32 = 1;
+use crate::migration::{DATABASE, MigrationError, bring_up};
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,14 @@ pub enum FolderError {
     Damaged {
         /// The folder.
         path: PathBuf,
+    },
+    /// It could not be brought to the present version.
+    #[error("the data folder {path} cannot be opened: {source}")]
+    Migration {
+        /// The folder.
+        path: PathBuf,
+        /// What went wrong.
+        source: MigrationError,
     },
 }
 
@@ -97,7 +105,7 @@ impl DataFolder {
 
     /// The database in it.
     pub fn database(&self) -> PathBuf {
-        self.path.join("database.sqlite")
+        self.path.join(DATABASE)
     }
 
     /// The author's key file in it.
@@ -117,30 +125,19 @@ impl DataFolder {
 }
 
 fn check_version(path: &Path) -> Result<(), FolderError> {
-    let unusable = |source| FolderError::Unusable {
-        path: path.to_owned(),
-        source,
-    };
-    let file = path.join("version");
-    match fs::read_to_string(&file) {
-        Ok(text) => match text.trim().parse::<u32>() {
-            Ok(PROTOCOL_VERSION) => Ok(()),
-            Ok(version) if version > PROTOCOL_VERSION => Err(FolderError::Newer {
-                path: path.to_owned(),
-            }),
-            _ => Err(FolderError::Damaged {
-                path: path.to_owned(),
-            }),
+    let owned = path.to_owned();
+    bring_up(path).map_err(|error| match error {
+        MigrationError::Newer => FolderError::Newer { path: owned },
+        MigrationError::DamagedVersion => FolderError::Damaged { path: owned },
+        MigrationError::Write(source) => FolderError::Unusable {
+            path: owned,
+            source,
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let partial = path.join("version.partial");
-            let mut made = File::create(&partial).map_err(unusable)?;
-            writeln!(made, "{PROTOCOL_VERSION}").map_err(unusable)?;
-            made.sync_all().map_err(unusable)?;
-            fs::rename(&partial, &file).map_err(unusable)
-        }
-        Err(error) => Err(unusable(error)),
-    }
+        source => FolderError::Migration {
+            path: owned,
+            source,
+        },
+    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::StoreError;
 use super::documents::{DocumentRow, to_sql};
 use crate::identity::AuthorId;
 use crate::operation::{Operation, OperationId};
+use crate::shared::now_us;
 use crate::sync::heights::{Head, Heights};
 
 /// Most bytes of operations that one read brings into memory.
@@ -111,8 +112,9 @@ pub(crate) fn append(
     let sequence = operation.header().sequence;
     connection
         .prepare_cached(
-            "INSERT INTO operations (document, author, sequence, state, header, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO operations
+                 (document, author, sequence, state, header, body, accepted_us)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             document.0,
@@ -121,6 +123,7 @@ pub(crate) fn append(
             state as i64,
             operation.header_bytes(),
             operation.body(),
+            to_sql(now_us()),
         ])?;
     let position = connection.last_insert_rowid();
     connection

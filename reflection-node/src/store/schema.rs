@@ -7,11 +7,16 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::StoreError;
 use crate::identity::AuthorId;
+use crate::migration::{DATA_VERSION, version_of};
 
 /// Keyed for the questions that sync asks: what is there of (document, author), in order.
 ///
 /// `position` counts acceptances on this machine; streams go by it. `state` is 0 while the
-/// application has not processed an operation and 1 once it has acknowledged it.
+/// application has not processed an operation and 1 once it has acknowledged it. `accepted_us` is
+/// this machine's clock at acceptance, 0 for what is older than that column. `base` is the first
+/// sequence number that a log still holds.
+///
+/// Tables that exist already are changed by a step in `migration/` alone; new ones are added here.
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS meta (
     name TEXT PRIMARY KEY,
@@ -42,7 +47,8 @@ CREATE TABLE IF NOT EXISTS operations (
     sequence INTEGER NOT NULL,
     state INTEGER NOT NULL,
     header BLOB NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    accepted_us INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS operations_by_log ON operations(document, author, sequence);
 CREATE INDEX IF NOT EXISTS operations_by_position ON operations(document, position);
@@ -52,13 +58,16 @@ CREATE TABLE IF NOT EXISTS logs (
     author INTEGER NOT NULL REFERENCES authors(id),
     next INTEGER NOT NULL,
     head BLOB NOT NULL,
+    base INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (document, author)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS refused (
     operation BLOB PRIMARY KEY,
     document INTEGER NOT NULL REFERENCES documents(id),
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    author BLOB NOT NULL DEFAULT x'',
+    sequence INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS peers (
@@ -91,6 +100,8 @@ pub(crate) fn open_connection(path: &Path, is_writer: bool) -> Result<Connection
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
     connection.set_prepared_statement_cache_capacity(64);
     if is_writer {
+        // Has an effect on a database without tables only; `compact` changes others.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
@@ -101,9 +112,17 @@ pub(crate) fn open_connection(path: &Path, is_writer: bool) -> Result<Connection
     Ok(connection)
 }
 
-/// Makes the tables that are missing.
+/// Makes the tables that are missing, and the version of a new database with them.
 pub(crate) fn prepare(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute_batch(SCHEMA)?;
+    match version_of(connection)? {
+        None | Some(DATA_VERSION) => {}
+        // Opening the folder has brought its data to this version.
+        Some(_) => return Err(StoreError::Damaged("its version")),
+    }
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "user_version", DATA_VERSION)?;
+    transaction.commit()?;
     Ok(())
 }
 

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Folders that earlier versions left: they open, with every document as it was.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{Person, stderr};
+
+/// Texts in the folder of version 1, by the beginning of their documents' ids.
+const TEXTS: [(&str, &str); 4] = [
+    ("55c68dce", "## Minutes 🎉\nBob was here. தமிழ் and שלום\n"),
+    ("a9306634", "Alice and Bob: Shared by Bob\n"),
+    ("f97d7a17", "Only to read\n"),
+    ("94648cc5", "Mine alone\n"),
+];
+
+fn fixture(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../reflection-node/tests/fixtures")
+        .join(format!("version-{version}"))
+}
+
+/// Somebody who used the program of a version.
+fn person_of_version(version: u32) -> Person {
+    let person = Person::new();
+    std::fs::create_dir_all(person.data()).unwrap();
+    for name in ["database.sqlite", "identity.key", "version"] {
+        std::fs::copy(fixture(version).join(name), person.data().join(name)).unwrap();
+    }
+    person
+}
+
+#[test]
+fn documents_of_version_1_open_and_can_be_written() {
+    let alice = person_of_version(1);
+    for (document, text) in TEXTS {
+        assert_eq!(alice.stdout(&["cat", document]), text);
+    }
+    assert_eq!(alice.json(&["list"]).len(), 5);
+    let kept = alice.run(&["cat", "cede4766"]);
+    assert!(stderr(&kept).contains("cannot be read on this device"));
+    alice.stdout(&["edit", "a9306634", "--at", "0", "--insert", "Now "]);
+    assert_eq!(
+        alice.stdout(&["cat", "a9306634"]),
+        "Now Alice and Bob: Shared by Bob\n"
+    );
+    assert_eq!(
+        std::fs::read_to_string(alice.data().join("version")).unwrap(),
+        "2\n"
+    );
+}
+
+#[test]
+fn the_backup_of_a_migration_goes_with_the_first_document_that_is_deleted() {
+    let alice = person_of_version(1);
+    alice.stdout(&["list"]);
+    let backup = alice.data().join("backup-1.sqlite");
+    assert!(backup.exists());
+    alice.stdout(&["delete", "94648cc5"]);
+    assert!(!backup.exists(), "it holds the deleted text");
+}
