@@ -32,6 +32,9 @@ mod wire;
 pub use events::{Event, Events, Found, Route, SyncCounts};
 pub use iroh::RelayUrl;
 pub use network::{Mode, NetworkConfig, NetworkError, ParseModeError};
-pub use node::{DocumentError, DocumentInfo, DocumentStatus, Node, StartError, SyncReport};
+pub use node::{
+    CompactError, Compacted, DocumentError, DocumentInfo, DocumentStatus, LogSize, Node,
+    StartError, SyncReport,
+};
 pub use rusqlite;
 pub use store::operations::{DocumentStatistics, Position};

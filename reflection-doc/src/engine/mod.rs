@@ -5,6 +5,7 @@
 //! [`Engine::apply`] its effects, applied in order to a copy of the text before, give the text
 //! after; what was typed is either stored or still given by [`Engine::take_changes`].
 
+mod compaction;
 mod effect;
 mod pace;
 mod peer;
@@ -24,6 +25,7 @@ use reflection_node::identity::AuthorId;
 use reflection_node::operation::PLAIN_BODY_BYTES_MAX;
 use reflection_node::pipeline::Delivered;
 
+pub(crate) use compaction::{check_compaction, compact, keeps_everything};
 pub use effect::Effect;
 pub use pace::{PACE, Pace};
 pub use peer::PeerId;

@@ -3,7 +3,7 @@
 
 use loro::{EncodedBlobMode, LoroDoc};
 
-use super::PeerId;
+use super::{PeerId, compaction};
 
 /// Loro updates follow.
 const FORMAT_UPDATES: u8 = 1;
@@ -20,7 +20,7 @@ pub(super) fn body(updates: &[u8]) -> Vec<u8> {
 pub(super) fn payload(body: &[u8]) -> Option<&[u8]> {
     match body.split_first() {
         Some((&FORMAT_UPDATES, updates)) => Some(updates),
-        _ => None,
+        _ => compaction::split(body).map(|(_, updates)| updates),
     }
 }
 
@@ -38,7 +38,9 @@ pub(crate) struct UpdateSpan {
 /// The blob's own metadata could lie, so the changes themselves are decoded too, in a document
 /// of their own: a forged id would otherwise make the CRDT drop the victim's next real edit.
 pub(crate) fn check_update(body: &[u8], peer: PeerId) -> Result<UpdateSpan, &'static str> {
-    let updates = payload(body).ok_or("the contents are of an unknown format")?;
+    let Some((&FORMAT_UPDATES, updates)) = body.split_first() else {
+        return Err("the contents are of an unknown format");
+    };
     let meta = LoroDoc::decode_import_blob_meta(updates, true)
         .map_err(|_| "the contents are malformed")?;
     if meta.mode != EncodedBlobMode::Updates {

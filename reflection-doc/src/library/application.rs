@@ -2,19 +2,22 @@
 //! What documents do with an operation inside the transaction that stores it.
 //!
 //! An operation is accepted if its changes are the signing author's own and go on where that
-//! author stopped. The text itself is a function of the operations and is made when somebody
+//! author stopped; a compaction, if it holds all of the author's changes so far. The text itself is a function of the operations and is made when somebody
 //! looks; here a document is only marked as changed.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use reflection_node::access::TopicId;
+use reflection_node::identity::AuthorId;
 use reflection_node::operation::Kind;
-use reflection_node::pipeline::{Application, Delivery, Refusal};
-use reflection_node::rusqlite::{Connection, OptionalExtension, params};
+use reflection_node::pipeline::{Application, Compactor, Delivered, Delivery, Refusal};
+use reflection_node::rusqlite::{Connection, params};
 use reflection_node::store::StoreError;
 
 use super::summary;
-use crate::engine::{PeerId, check_update};
+use crate::engine::{PeerId, check_compaction, check_update, compact, keeps_everything};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS document_counters (
@@ -42,38 +45,15 @@ impl Application for Documents {
             return Ok(());
         };
         let header = delivery.operation.header();
-        if header.kind != Kind::Edit {
-            return Err(Refusal::Refuse("the operation is of an unknown kind"));
+        let has_news = match header.kind {
+            Kind::Edit => take_edit(connection, delivery, body).map(|()| true),
+            Kind::Compaction => take_compaction(connection, delivery, body),
+        }?;
+        if has_news {
+            // Clocks of others may be wrong in either way; no document was changed in the future.
+            let changed_us = header.time_us.min(now_us());
+            summary::changed(connection, &delivery.topic, changed_us, !delivery.is_own)?;
         }
-        let peer = PeerId::derive(&header.author, &delivery.topic, header.incarnation);
-        let span = check_update(body, peer).map_err(Refusal::Refuse)?;
-        let incarnation = i64::try_from(header.incarnation)
-            .map_err(|_| Refusal::Refuse("the incarnation is out of range"))?;
-        let topic = delivery.topic.as_bytes().as_slice();
-        let author = header.author.as_bytes().as_slice();
-        let next: i32 = connection
-            .prepare_cached(
-                "SELECT next FROM document_counters
-                 WHERE topic = ?1 AND author = ?2 AND incarnation = ?3",
-            )?
-            .query_row(params![topic, author, incarnation], |row| row.get(0))
-            .optional()?
-            .unwrap_or(0);
-        if span.start != next {
-            return Err(Refusal::Refuse(
-                "the changes do not go on where their author stopped",
-            ));
-        }
-        connection
-            .prepare_cached(
-                "INSERT INTO document_counters (topic, author, incarnation, next)
-                 VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (topic, author, incarnation) DO UPDATE SET next = ?4",
-            )?
-            .execute(params![topic, author, incarnation, span.end])?;
-        // Clocks of others may be wrong in either way; no document was changed in the future.
-        let changed_us = header.time_us.min(now_us());
-        summary::changed(connection, &delivery.topic, changed_us, !delivery.is_own)?;
         Ok(())
     }
 
@@ -90,6 +70,105 @@ impl Application for Documents {
         }
         Ok(())
     }
+
+    fn compactor(&self) -> Option<Arc<dyn Compactor>> {
+        Some(Arc::new(Texts))
+    }
+}
+
+/// What documents know about whole logs.
+struct Texts;
+
+impl Compactor for Texts {
+    fn compact(
+        &self,
+        topic: &TopicId,
+        author: &AuthorId,
+        operations: &[Delivered],
+    ) -> Option<Vec<u8>> {
+        compact(topic, author, operations)
+    }
+}
+
+fn take_edit(connection: &Connection, delivery: &Delivery<'_>, body: &[u8]) -> Result<(), Refusal> {
+    let header = delivery.operation.header();
+    let peer = PeerId::derive(&header.author, &delivery.topic, header.incarnation);
+    let span = check_update(body, peer).map_err(Refusal::Refuse)?;
+    let known = counters(connection, &delivery.topic, &header.author)?;
+    if span.start != known.get(&header.incarnation).copied().unwrap_or(0) {
+        return Err(Refusal::Refuse(
+            "the changes do not go on where their author stopped",
+        ));
+    }
+    count(connection, delivery, header.incarnation, span.end)?;
+    Ok(())
+}
+
+/// Gives whether it says anything that was not known.
+fn take_compaction(
+    connection: &Connection,
+    delivery: &Delivery<'_>,
+    body: &[u8],
+) -> Result<bool, Refusal> {
+    let author = &delivery.operation.header().author;
+    let ends = check_compaction(body, &delivery.topic, author).map_err(Refusal::Refuse)?;
+    let known = counters(connection, &delivery.topic, author)?;
+    let is_lower =
+        |(incarnation, &next): (&u64, &i32)| ends.get(incarnation).is_none_or(|&end| end < next);
+    if known.iter().any(is_lower) {
+        return Err(Refusal::Refuse("the compaction leaves changes out"));
+    }
+    // The counters alone can be right where a change between them is missing.
+    if !delivery.is_own && !known.is_empty() {
+        let history = delivery.history.read(connection)?;
+        if !keeps_everything(&history, author, body) {
+            return Err(Refusal::Refuse("the compaction leaves changes out"));
+        }
+    }
+    for (&incarnation, &end) in &ends {
+        count(connection, delivery, incarnation, end)?;
+    }
+    Ok(known != ends)
+}
+
+/// Where the changes of an author in a document end, by incarnation.
+fn counters(
+    connection: &Connection,
+    topic: &TopicId,
+    author: &AuthorId,
+) -> Result<BTreeMap<u64, i32>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT incarnation, next FROM document_counters WHERE topic = ?1 AND author = ?2",
+    )?;
+    let mut rows = statement.query([topic.as_bytes().as_slice(), author.as_bytes()])?;
+    let mut counters = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        counters.insert(row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?);
+    }
+    Ok(counters)
+}
+
+fn count(
+    connection: &Connection,
+    delivery: &Delivery<'_>,
+    incarnation: u64,
+    next: i32,
+) -> Result<(), Refusal> {
+    let incarnation = i64::try_from(incarnation)
+        .map_err(|_| Refusal::Refuse("the incarnation is out of range"))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO document_counters (topic, author, incarnation, next)
+             VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (topic, author, incarnation) DO UPDATE SET next = ?4",
+        )?
+        .execute(params![
+            delivery.topic.as_bytes().as_slice(),
+            delivery.operation.author().as_bytes().as_slice(),
+            incarnation,
+            next
+        ])?;
+    Ok(())
 }
 
 fn now_us() -> u64 {

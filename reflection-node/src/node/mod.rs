@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The node as a program sees it.
 
+mod compaction;
 mod documents;
 mod exchange;
 mod network;
@@ -11,16 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
 use crate::identity::{AuthorId, AuthorKey};
 use crate::network::{Network, NetworkConfig, NetworkError};
-use crate::pipeline::{Application, Processor};
+use crate::pipeline::{Application, Compactor, Processor};
 use crate::shared::Shared;
 use crate::store::{
     DataFolder, Readers, StoreError, Writer, check_author, documents as stored_documents,
     open_connection, prepare,
 };
+pub use compaction::{CompactError, Compacted, LogSize};
 pub use documents::{DocumentError, DocumentInfo, DocumentStatus};
 pub use exchange::SyncReport;
 
@@ -55,6 +58,9 @@ struct Inner {
     network: Mutex<NetworkState>,
     /// The data folder.
     path: PathBuf,
+    compactor: Option<Arc<dyn Compactor>>,
+    /// Cancelled when the node ends.
+    closing: CancellationToken,
 }
 
 struct Parts {
@@ -88,6 +94,7 @@ impl Node {
             .enable_all()
             .build()?;
         let database = folder.database();
+        let compactor = application.compactor();
         let opening = runtime.spawn(async move { Self::open(&database, key, application) });
         let opened = opening
             .await
@@ -105,6 +112,8 @@ impl Node {
             inner: Arc::new(Inner {
                 shared,
                 runtime: runtime.handle().clone(),
+                compactor,
+                closing: CancellationToken::new(),
                 network: Mutex::new(NetworkState {
                     config: network,
                     running: None,
@@ -121,6 +130,9 @@ impl Node {
             node.shutdown(Duration::from_secs(1)).await;
             return Err(error.into());
         }
+        node.inner
+            .runtime
+            .spawn(compaction::by_itself(node.clone()));
         Ok(node)
     }
 
@@ -182,6 +194,7 @@ impl Node {
         let Some(parts) = self.inner.parts.lock().await.take() else {
             return;
         };
+        self.inner.closing.cancel();
         let node = self.clone();
         let ending = self.inner.runtime.spawn(async move {
             let running = node.inner.network.lock().await.running.take();

@@ -24,15 +24,28 @@ impl Node {
         incarnation: u64,
         body: Vec<u8>,
     ) -> Result<Published, PublishError> {
-        let (topic, own) = (*topic, self.id());
-        let shared = Arc::clone(&self.inner.shared);
         let new = NewOperation {
-            topic,
+            topic: *topic,
             kind,
             incarnation,
             body,
             time_us: now_us(),
+            sequence: None,
         };
+        let published = self.publish_new(new).await;
+        if let Err(PublishError::Store(error)) = &published {
+            let message = error.to_string();
+            self.inner
+                .shared
+                .events
+                .emit(&Event::StorageTrouble { message });
+        }
+        published
+    }
+
+    pub(super) async fn publish_new(&self, new: NewOperation) -> Result<Published, PublishError> {
+        let (topic, own) = (new.topic, self.id());
+        let shared = Arc::clone(&self.inner.shared);
         let published = self
             .inner
             .shared
@@ -47,13 +60,6 @@ impl Node {
                 },
             )
             .await;
-        if let Err(PublishError::Store(error)) = &published {
-            let message = error.to_string();
-            self.inner
-                .shared
-                .events
-                .emit(&Event::StorageTrouble { message });
-        }
         published.map(|(published, _)| published)
     }
 

@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a program builds on top of the node: it processes operations inside their transaction.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
-use crate::access::TopicId;
+use super::stream::{Delivered, open_operation};
+use crate::access::{DocumentKeys, TopicId};
+use crate::identity::AuthorId;
 use crate::operation::Operation;
 use crate::store::StoreError;
+use crate::store::documents::StoredDocument;
+use crate::store::operations::{self, Position};
+
+/// Operations read at once from the store.
+const READ_OPERATIONS_MAX: usize = 1_000;
 
 /// An operation on its way into the store, as the application sees it.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +27,44 @@ pub struct Delivery<'a> {
     pub body: Option<&'a [u8]>,
     /// Whether it was made by this installation.
     pub is_own: bool,
+    /// What was stored of the document before it.
+    pub history: History<'a>,
+}
+
+/// The operations of a document that were accepted and opened before some position.
+#[derive(Clone, Copy, Debug)]
+pub struct History<'a> {
+    pub(super) document: &'a StoredDocument,
+    pub(super) before: Position,
+}
+
+impl History<'_> {
+    /// Reads all of them, in the order of their acceptance. For rare checks: a long document takes
+    /// some hundred milliseconds.
+    pub fn read(&self, connection: &Connection) -> Result<Vec<Delivered>, StoreError> {
+        let mut all = read_all(connection, self.document.row, &self.document.keys)?;
+        all.retain(|operation| operation.position < self.before);
+        Ok(all)
+    }
+}
+
+/// All operations of a document that were processed, opened, in the order of acceptance.
+pub(crate) fn read_all(
+    connection: &Connection,
+    row: crate::store::documents::DocumentRow,
+    keys: &DocumentKeys,
+) -> Result<Vec<Delivered>, StoreError> {
+    let mut all: Vec<Delivered> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |last| last.position);
+        let found = operations::after(connection, row, after, READ_OPERATIONS_MAX)?;
+        if found.is_empty() {
+            return Ok(all);
+        }
+        for (position, operation) in found {
+            all.push(open_operation(keys, position, &operation)?);
+        }
+    }
 }
 
 /// Why the application does not accept an operation.
@@ -54,4 +101,22 @@ pub trait Application: Send + 'static {
 
     /// A document is being deleted: nothing of it may remain in the application's tables.
     fn deleted(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError>;
+
+    /// What shortens this installation's logs; without one they only grow.
+    fn compactor(&self) -> Option<Arc<dyn Compactor>> {
+        None
+    }
+}
+
+/// What the program on top knows about whole logs. Works beside the writing thread, on what it is
+/// given alone.
+pub trait Compactor: Send + Sync + 'static {
+    /// The body of a compaction: all of `author`'s own changes in these operations, which are all
+    /// of a document, and nobody else's. `None` where that cannot be made or would not fit.
+    fn compact(
+        &self,
+        topic: &TopicId,
+        author: &AuthorId,
+        operations: &[Delivered],
+    ) -> Option<Vec<u8>>;
 }

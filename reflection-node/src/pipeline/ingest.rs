@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::Connection;
 
-use super::{Delivery, Processor, Refusal};
+use super::{Delivery, History, Processor, Refusal};
 use crate::access::{BodyContext, CipherError, DocumentKeys, decrypt_body};
 use crate::identity::AuthorId;
-use crate::operation::{Operation, OperationError, OperationId};
+use crate::operation::{Kind, Operation, OperationError};
 use crate::store::StoreError;
 use crate::store::documents::{self, StoredDocument};
 use crate::store::operations::{self, Position, State};
@@ -37,6 +37,10 @@ pub(crate) struct Ingested {
     pub(crate) accepted: BTreeMap<AuthorId, u64>,
     /// Refused operations and why.
     pub(crate) refused: Vec<(AuthorId, String)>,
+    /// From where on which logs are not wanted, because of these and of earlier refusals.
+    pub(crate) declined: BTreeMap<AuthorId, u64>,
+    /// Authors whose logs were opened anew.
+    pub(crate) opened: BTreeSet<AuthorId>,
     /// Places at which a log goes on in two ways.
     pub(crate) forks: Vec<(AuthorId, u64)>,
     /// Operations whose predecessors are not here.
@@ -99,6 +103,7 @@ pub(crate) fn ingest(
 
 /// Where an operation stands towards the log it belongs to.
 enum Place {
+    /// It goes on where the log ends, or opens it anew.
     Next,
     Known,
     Fork,
@@ -108,15 +113,16 @@ enum Place {
 fn place(
     connection: &Connection,
     document: &StoredDocument,
+    author_row: Option<i64>,
+    head: Option<&Head>,
     operation: &Operation,
 ) -> Result<Place, StoreError> {
-    let author_row = operations::find_author_row(connection, &operation.author())?;
-    let head = match author_row {
-        Some(author_row) => operations::head(connection, document.row, author_row)?,
-        None => None,
-    };
     let (next, head_id) = head.map_or((0, None), |head| (head.next, Some(head.id)));
     let header = operation.header();
+    if header.sequence >= next && header.kind == Kind::Compaction {
+        // It stands for all that came before, so that none of it has to be here.
+        return Ok(Place::Next);
+    }
     if header.sequence > next {
         return Ok(Place::Early);
     }
@@ -127,6 +133,7 @@ fn place(
             Place::Fork
         });
     }
+    // What lies below the opening of a log is known by it, and cannot be compared any more.
     let known = match author_row {
         Some(row) => operations::id_at(connection, document.row, row, header.sequence)?,
         None => None,
@@ -146,8 +153,13 @@ fn take(
     ingested: &mut Ingested,
 ) -> Result<(), StoreError> {
     let operation = &verified.operation;
-    let author = operation.author();
-    match place(connection, document, operation)? {
+    let (author, sequence) = (operation.author(), operation.header().sequence);
+    let author_row = operations::find_author_row(connection, &author)?;
+    let head = match author_row {
+        Some(author_row) => operations::head(connection, document.row, author_row)?,
+        None => None,
+    };
+    match place(connection, document, author_row, head.as_ref(), operation)? {
         Place::Known => return Ok(()),
         Place::Early => {
             ingested.early += 1;
@@ -155,22 +167,18 @@ fn take(
             return Ok(());
         }
         Place::Fork => {
-            ingested.forks.push((author, operation.header().sequence));
+            ingested.forks.push((author, sequence));
             return Ok(());
         }
         Place::Next => {}
     }
     if operations::is_refused(connection, &operation.id())? {
-        ingested.stuck.insert(author);
+        ingested.declined.entry(author).or_insert(sequence);
         return Ok(());
     }
-    if operation.header().sequence == 0
-        && operations::log_count(connection, document.row)? >= LOGS_MAX
-    {
+    if head.is_none() && operations::log_count(connection, document.row)? >= LOGS_MAX {
         let reason = "the document has too many authors";
-        refuse(connection, document, &operation.id(), reason)?;
-        ingested.refused.push((author, reason.to_owned()));
-        return Ok(());
+        return refuse(connection, document, operation, reason, ingested);
     }
     // Only now: an operation that is not taken leaves no trace of its author.
     let author_row = operations::author_row(connection, &author)?;
@@ -178,9 +186,17 @@ fn take(
     match store_and_process(connection, processor, document, author_row, verified) {
         Ok(position) => {
             connection.execute_batch("RELEASE operation")?;
+            let mut base = head.map_or(0, |head| head.base);
+            if operation.header().kind == Kind::Compaction {
+                base = sequence;
+                ingested.opened.insert(author);
+                ingested.declined.remove(&author);
+                ingested.stuck.remove(&author);
+            }
             let head = Head {
-                next: operation.header().sequence + 1,
+                next: sequence + 1,
                 id: operation.id(),
+                base,
             };
             ingested.position = Some(position);
             ingested.heads.insert(author, head);
@@ -189,9 +205,7 @@ fn take(
         }
         Err(Refusal::Refuse(reason)) => {
             connection.execute_batch("ROLLBACK TO operation; RELEASE operation")?;
-            refuse(connection, document, &operation.id(), reason)?;
-            ingested.refused.push((author, reason.to_owned()));
-            Ok(())
+            refuse(connection, document, operation, reason, ingested)
         }
         Err(Refusal::Fail(error)) => Err(error),
     }
@@ -200,10 +214,15 @@ fn take(
 fn refuse(
     connection: &Connection,
     document: &StoredDocument,
-    id: &OperationId,
+    operation: &Operation,
     reason: &str,
+    ingested: &mut Ingested,
 ) -> Result<(), StoreError> {
-    operations::remember_refused(connection, document.row, id, reason)
+    operations::remember_refused(connection, document.row, operation, reason)?;
+    let (author, sequence) = (operation.author(), operation.header().sequence);
+    ingested.refused.push((author, reason.to_owned()));
+    ingested.declined.entry(author).or_insert(sequence);
+    Ok(())
 }
 
 fn store_and_process(
@@ -230,8 +249,16 @@ fn store_and_process(
         operation: &verified.operation,
         body: verified.body.as_deref(),
         is_own: false,
+        history: History {
+            document,
+            before: position,
+        },
     };
     process(connection, processor, &delivery)?;
+    let header = verified.operation.header();
+    if header.kind == Kind::Compaction {
+        operations::open_log(connection, document.row, author_row, header.sequence)?;
+    }
     Ok(position)
 }
 
@@ -265,6 +292,10 @@ pub(crate) fn process_waiting(
                 operation,
                 body: Some(&body),
                 is_own: false,
+                history: History {
+                    document,
+                    before: *position,
+                },
             };
             connection.execute_batch("SAVEPOINT operation")?;
             match process(connection, processor, &delivery) {

@@ -16,7 +16,8 @@ mod ingest;
 mod publish;
 mod stream;
 
-pub use application::{Application, Delivery, Refusal};
+pub(crate) use application::read_all;
+pub use application::{Application, Compactor, Delivery, History, Refusal};
 pub(crate) use commits::{Commit, Commits};
 pub(crate) use ingest::{Ingested, Verified, ingest, process_waiting, verify_batch};
 pub(crate) use publish::{NewOperation, publish};
@@ -25,6 +26,9 @@ pub(crate) use stream::open_operation;
 pub use stream::{Delivered, DocumentStream, StreamError};
 
 use crate::identity::AuthorKey;
+
+#[cfg(test)]
+mod tests;
 
 /// What the writing thread has besides the database.
 pub(crate) struct Processor {

@@ -4,7 +4,7 @@
 
 use rusqlite::Connection;
 
-use super::{Delivery, Processor, Refusal, ingest};
+use super::{Delivery, History, Processor, Refusal, ingest};
 use crate::access::{Access, BodyContext, CipherError, TopicId, encrypt_body};
 use crate::operation::{Kind, NewHeader, Operation, OperationId, PLAIN_BODY_BYTES_MAX};
 use crate::store::operations::{self, Position, State};
@@ -23,6 +23,9 @@ pub enum PublishError {
     /// Longer than one operation may be.
     #[error("a change of {0} bytes is too large for one operation")]
     TooLarge(usize),
+    /// Our log has grown since what was to be published was made.
+    #[error("the log has grown meanwhile")]
+    Overtaken,
     /// The application refused it.
     #[error("the change was refused: {0}")]
     Refused(&'static str),
@@ -48,6 +51,8 @@ pub(crate) struct NewOperation {
     pub(crate) incarnation: u64,
     pub(crate) body: Vec<u8>,
     pub(crate) time_us: u64,
+    /// The only place in our log at which it may stand, if there is one.
+    pub(crate) sequence: Option<u64>,
 }
 
 /// Appends to our log; runs on the writing thread, in its transaction.
@@ -67,6 +72,9 @@ pub(crate) fn publish(
     let author_row = operations::author_row(connection, &author)?;
     let head = operations::head(connection, document.row, author_row)?;
     let sequence = head.map_or(0, |head| head.next);
+    if new.sequence.is_some_and(|only| only != sequence) {
+        return Err(PublishError::Overtaken);
+    }
     let opens_log = sequence == 0 || new.kind == Kind::Compaction;
     let context = BodyContext {
         topic: new.topic,
@@ -103,14 +111,24 @@ pub(crate) fn publish(
         operation: &operation,
         body: Some(&new.body),
         is_own: true,
+        history: History {
+            document: &document,
+            before: position,
+        },
     };
     ingest::process(connection, processor, &delivery).map_err(|refusal| match refusal {
         Refusal::Refuse(reason) => PublishError::Refused(reason),
         Refusal::Fail(error) => PublishError::Store(error),
     })?;
+    let mut base = head.map_or(0, |head| head.base);
+    if new.kind == Kind::Compaction {
+        operations::open_log(connection, document.row, author_row, sequence)?;
+        base = sequence;
+    }
     let head = Head {
         next: sequence + 1,
         id: operation.id(),
+        base,
     };
     Ok((
         Published {

@@ -6,6 +6,7 @@
 //! nobody is told of a write before its commit; what is ours is on the disk before that
 //! (`synchronous=FULL`), what came from others may be fetched again (`NORMAL`).
 
+pub(crate) mod compaction;
 pub(crate) mod documents;
 mod error;
 mod folder;

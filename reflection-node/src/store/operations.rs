@@ -8,10 +8,14 @@ use super::documents::{DocumentRow, to_sql};
 use crate::identity::AuthorId;
 use crate::operation::{Operation, OperationId};
 use crate::shared::now_us;
-use crate::sync::heights::{Head, Heights};
+use crate::sync::heights::{AUTHORS_MAX, Head, Heights};
 
 /// Most bytes of operations that one read brings into memory.
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Most refused operations remembered of one document. One of each author stops that author's log
+/// for the rest of a session, so more than these are of no use but to fill the disk.
+const REFUSED_MAX: i64 = 4096;
 
 /// The place of an operation in the order of acceptance on this machine, from 1.
 pub type Position = i64;
@@ -63,19 +67,22 @@ pub(crate) fn head(
     author_row: i64,
 ) -> Result<Option<Head>, StoreError> {
     let found = connection
-        .prepare_cached("SELECT next, head FROM logs WHERE document = ?1 AND author = ?2")?
+        .prepare_cached("SELECT next, head, base FROM logs WHERE document = ?1 AND author = ?2")?
         .query_row([document.0, author_row], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+            Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?, row.get(2)?))
         })
         .optional()?;
-    found.map(|(next, id)| to_head(next, id)).transpose()
+    found
+        .map(|(next, id, base)| to_head(next, id, base))
+        .transpose()
 }
 
-fn to_head(next: i64, id: Vec<u8>) -> Result<Head, StoreError> {
+fn to_head(next: i64, id: Vec<u8>, base: i64) -> Result<Head, StoreError> {
     let id = id.try_into().map_err(|_| StoreError::Damaged("a log"))?;
     Ok(Head {
         next: next.unsigned_abs(),
         id: OperationId::from_bytes(id),
+        base: base.unsigned_abs(),
     })
 }
 
@@ -85,7 +92,7 @@ pub(crate) fn heights(
     document: DocumentRow,
 ) -> Result<Heights, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT authors.key, logs.next, logs.head FROM logs
+        "SELECT authors.key, logs.next, logs.head, logs.base FROM logs
          JOIN authors ON authors.id = logs.author WHERE logs.document = ?1",
     )?;
     let mut rows = statement.query([document.0])?;
@@ -95,7 +102,7 @@ pub(crate) fn heights(
             .map_err(|_| StoreError::Damaged("an author"))?;
         heights.raise(
             AuthorId::from_bytes(author),
-            to_head(row.get(1)?, row.get(2)?)?,
+            to_head(row.get(1)?, row.get(2)?, row.get(3)?)?,
         );
     }
     Ok(heights)
@@ -140,19 +147,78 @@ pub(crate) fn append(
     Ok(position)
 }
 
+/// Opens a log anew at a compaction that was just appended: what came before it in the log goes.
+pub(crate) fn open_log(
+    connection: &Connection,
+    document: DocumentRow,
+    author_row: i64,
+    sequence: u64,
+) -> Result<(), StoreError> {
+    let place = params![document.0, author_row, to_sql(sequence)];
+    connection
+        .prepare_cached(
+            "DELETE FROM operations WHERE document = ?1 AND author = ?2 AND sequence < ?3",
+        )?
+        .execute(place)?;
+    connection
+        .prepare_cached("UPDATE logs SET base = ?3 WHERE document = ?1 AND author = ?2")?
+        .execute(place)?;
+    connection
+        .prepare_cached(
+            "DELETE FROM refused WHERE document = ?1 AND sequence < ?3
+             AND author = (SELECT key FROM authors WHERE id = ?2)",
+        )?
+        .execute(place)?;
+    Ok(())
+}
+
 /// Remembers an operation that was refused, so that it is not fetched and tried for ever.
 pub(crate) fn remember_refused(
     connection: &Connection,
     document: DocumentRow,
-    id: &OperationId,
+    operation: &Operation,
     reason: &str,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO refused (operation, document, reason) VALUES (?1, ?2, ?3)",
+            "INSERT OR IGNORE INTO refused (operation, document, reason, author, sequence)
+             SELECT ?1, ?2, ?3, ?4, ?5
+             WHERE (SELECT count(*) FROM refused WHERE document = ?2) < ?6",
         )?
-        .execute(params![id.as_bytes().as_slice(), document.0, reason])?;
+        .execute(params![
+            operation.id().as_bytes().as_slice(),
+            document.0,
+            reason,
+            operation.author().as_bytes().as_slice(),
+            to_sql(operation.header().sequence),
+            REFUSED_MAX,
+        ])?;
     Ok(())
+}
+
+/// From where on nothing is wanted of which logs: the places of refused operations that the logs
+/// have not gone past.
+pub(crate) fn refusals(
+    connection: &Connection,
+    document: DocumentRow,
+) -> Result<Vec<(AuthorId, u64)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT refused.author, min(refused.sequence) FROM refused
+         LEFT JOIN authors ON authors.key = refused.author
+         LEFT JOIN logs ON logs.author = authors.id AND logs.document = refused.document
+         WHERE refused.document = ?1 AND length(refused.author) = 32
+         AND refused.sequence >= coalesce(logs.next, 0)
+         GROUP BY refused.author LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![document.0, to_sql(AUTHORS_MAX as u64)])?;
+    let mut refusals = Vec::new();
+    while let Some(row) = rows.next()? {
+        let author = <[u8; 32]>::try_from(row.get::<_, Vec<u8>>(0)?)
+            .map_err(|_| StoreError::Damaged("a refusal"))?;
+        let sequence: i64 = row.get(1)?;
+        refusals.push((AuthorId::from_bytes(author), sequence.unsigned_abs()));
+    }
+    Ok(refusals)
 }
 
 /// Whether an operation was refused before.
@@ -167,6 +233,7 @@ fn decode(header: Vec<u8>, body: Vec<u8>) -> Result<Operation, StoreError> {
 }
 
 /// Operations of one log from `from` on, in order: at most `count`, and at most some megabytes.
+/// They begin with the log's opening where that is higher.
 pub(crate) fn range(
     connection: &Connection,
     document: DocumentRow,
@@ -177,13 +244,13 @@ pub(crate) fn range(
     let mut statement = connection.prepare_cached(
         "SELECT header, body FROM operations
          WHERE document = ?1 AND author = (SELECT id FROM authors WHERE key = ?2)
-         AND sequence >= ?3 AND sequence < ?4 ORDER BY sequence",
+         AND sequence >= ?3 ORDER BY sequence LIMIT ?4",
     )?;
     let mut rows = statement.query(params![
         document.0,
         author.as_bytes().as_slice(),
         to_sql(from),
-        to_sql(from.saturating_add(count)),
+        to_sql(count),
     ])?;
     let mut operations = Vec::new();
     let mut bytes = 0;

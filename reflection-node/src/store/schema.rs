@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS logs (
     author INTEGER NOT NULL REFERENCES authors(id),
     next INTEGER NOT NULL,
     head BLOB NOT NULL,
+    -- The first sequence number kept: 0, or that of a compaction.
     base INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (document, author)
 ) STRICT, WITHOUT ROWID;
@@ -66,6 +67,7 @@ CREATE TABLE IF NOT EXISTS refused (
     operation BLOB PRIMARY KEY,
     document INTEGER NOT NULL REFERENCES documents(id),
     reason TEXT NOT NULL,
+    -- Where in whose log: nothing is wanted of it from there on.
     author BLOB NOT NULL DEFAULT x'',
     sequence INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;

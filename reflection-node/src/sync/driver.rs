@@ -156,6 +156,12 @@ impl Driver {
         incoming: &mut mpsc::Receiver<Result<Incoming, DriverError>>,
         outgoing: &mpsc::Sender<Vec<u8>>,
     ) -> Result<(), DriverError> {
+        let row = self.document.row;
+        let refusals = self
+            .shared
+            .readers
+            .run(move |connection| operations::refusals(connection, row));
+        self.exchange.declined(refusals.await?);
         loop {
             while let Some(action) = self.exchange.next_action(self.started.elapsed()) {
                 self.act(action);

@@ -20,7 +20,7 @@ use super::session::{Received, Request, Session, SessionError};
 use crate::access::TopicId;
 use crate::events::{Event, SyncCounts};
 use crate::identity::AuthorId;
-use crate::operation::{Operation, OperationError};
+use crate::operation::{Kind, Operation, OperationError};
 use crate::pipeline::{Ingested, Verified};
 use crate::shared::PeerStatus;
 use crate::store::StoreError;
@@ -148,7 +148,10 @@ impl Exchange {
                 }));
             }
             Received::Operation { header, body } => match Operation::decode(header, body) {
-                Ok(operation) if self.session.is_stuck(&operation.author()) => {}
+                // A log that opens anew may be one that can be taken.
+                Ok(operation)
+                    if self.session.is_stuck(&operation.author())
+                        && operation.header().kind != Kind::Compaction => {}
                 Ok(operation) => {
                     self.session.heard(&operation)?;
                     self.pending_bytes += operation.len_bytes();
@@ -178,13 +181,14 @@ impl Exchange {
     pub(crate) fn stored(&mut self, ingested: &Ingested) {
         self.is_storing = false;
         self.counts.operations_in += ingested.accepted.values().sum::<u64>();
-        let untakeable = ingested
-            .refused
-            .iter()
-            .map(|(author, _)| *author)
-            .chain(ingested.forks.iter().map(|(author, _)| *author))
-            .chain(ingested.stuck.iter().copied());
-        for author in untakeable {
+        for author in &ingested.opened {
+            self.session.recover(author);
+        }
+        for (&author, &sequence) in &ingested.declined {
+            self.session.decline(author, sequence);
+        }
+        let untakeable = ingested.forks.iter().map(|(author, _)| *author);
+        for author in untakeable.chain(ingested.stuck.iter().copied()) {
             self.session.give_up(author);
         }
         if ingested.early > 0 {
@@ -202,6 +206,13 @@ impl Exchange {
         let frames = self.session.supplied(operations);
         self.ready.extend(frames.iter().map(Frame::encode));
         Ok(())
+    }
+
+    /// Takes what was refused here before, before the first frame of the peer.
+    pub(crate) fn declined(&mut self, refusals: Vec<(AuthorId, u64)>) {
+        for (author, sequence) in refusals {
+            self.session.decline(author, sequence);
+        }
     }
 
     /// Takes what is committed here now.

@@ -12,6 +12,8 @@ use crate::operation::{BODY_BYTES_MAX, HEADER_BYTES_MAX, OperationId};
 pub(crate) const FRAME_BYTES_MAX: usize = HEADER_BYTES_MAX + BODY_BYTES_MAX + 64;
 /// Most tokens in one offer or match.
 pub(crate) const TOKENS_PER_FRAME_MAX: usize = 1024;
+/// Most logs in one frame that says which are not wanted.
+pub(crate) const DECLINED_PER_FRAME_MAX: usize = 256;
 /// Most heads in one frame.
 pub(crate) const HEADS_PER_FRAME_MAX: usize = 256;
 
@@ -45,6 +47,9 @@ pub(crate) enum Frame {
     Operation { header: Vec<u8>, body: Vec<u8> },
     /// Everything that the receiver lacked by its heads has been sent.
     Done,
+    /// Logs of which the sender wants nothing from a sequence number on, because it refused the
+    /// operation there; only a later opening of the log is of use to it.
+    Declined { logs: Vec<(AuthorId, u64)> },
 }
 
 /// The bytes are not a frame.
@@ -112,6 +117,12 @@ impl Frame {
             Self::Done => {
                 encoder.array(1)?.u8(9)?;
             }
+            Self::Declined { logs } => {
+                encoder.array(2)?.u8(10)?.array(logs.len() as u64)?;
+                for (author, sequence) in logs {
+                    encoder.array(2)?.bytes(author.as_bytes())?.u64(*sequence)?;
+                }
+            }
         }
         Ok(())
     }
@@ -153,6 +164,7 @@ impl Frame {
                 Self::Operation { header, body }
             }
             (9, 1) => Self::Done,
+            (10, 2) => decode_declined(&mut decoder)?,
             _ => return Err(FrameError),
         };
         if decoder.position() == bytes.len() {
@@ -191,9 +203,22 @@ fn decode_heads(decoder: &mut Decoder<'_>) -> Result<Frame, FrameError> {
         let author = AuthorId::from_bytes(fixed(decoder)?);
         let next = decoder.u64()?;
         let id = OperationId::from_bytes(fixed(decoder)?);
-        heads.push((author, Head { next, id }));
+        let base = 0;
+        heads.push((author, Head { next, id, base }));
     }
     Ok(Frame::Heads { heads, last })
+}
+
+fn decode_declined(decoder: &mut Decoder<'_>) -> Result<Frame, FrameError> {
+    let count = count(decoder, DECLINED_PER_FRAME_MAX)?;
+    let mut logs = Vec::with_capacity(count);
+    for _ in 0..count {
+        if decoder.array()? != Some(2) {
+            return Err(FrameError);
+        }
+        logs.push((AuthorId::from_bytes(fixed(decoder)?), decoder.u64()?));
+    }
+    Ok(Frame::Declined { logs })
 }
 
 fn count(decoder: &mut Decoder<'_>, most: usize) -> Result<usize, FrameError> {
@@ -227,6 +252,7 @@ mod tests {
         let head = Head {
             next: 70_000,
             id: OperationId::from_bytes([5; 32]),
+            base: 0,
         };
         vec![
             Frame::Hello {
@@ -256,6 +282,9 @@ mod tests {
                 body: vec![2; 70_000],
             },
             Frame::Done,
+            Frame::Declined {
+                logs: vec![(AuthorId::from_bytes([3; 32]), 70_000)],
+            },
         ]
     }
 
@@ -286,7 +315,7 @@ mod tests {
         }
 
         #[test]
-        fn no_mutation_makes_the_decoder_panic(which in 0_usize..10, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        fn no_mutation_makes_the_decoder_panic(which in 0_usize..11, at in any::<prop::sample::Index>(), to in any::<u8>()) {
             let mut bytes = frames()[which].encode();
             let at = 4 + at.index(bytes.len() - 4);
             bytes[at] = to;

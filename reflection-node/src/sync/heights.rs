@@ -16,6 +16,9 @@ pub(crate) struct Head {
     pub(crate) next: u64,
     /// The operation before it. Two heads of equal height that differ show a fork.
     pub(crate) id: OperationId,
+    /// The first sequence number that is kept here: 0, or a compaction's. Never told to a peer;
+    /// 0 in what a peer tells.
+    pub(crate) base: u64,
 }
 
 /// The ends of all logs of a document.
@@ -53,13 +56,11 @@ impl Heights {
         self.0.iter()
     }
 
-    /// Whether everything in `other` is here too, as far as can be told: a log of equal height
+    /// Whether everything in one log is here too, as far as can be told: a log of equal height
     /// has to end with the same operation.
-    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
-        other.0.iter().all(|(author, head)| {
-            self.0.get(author).is_some_and(|known| {
-                known.next > head.next || (known.next == head.next && known.id == head.id)
-            })
+    pub(crate) fn agrees_with(&self, author: &AuthorId, head: &Head) -> bool {
+        self.0.get(author).is_some_and(|known| {
+            known.next > head.next || (known.next == head.next && known.id == head.id)
         })
     }
 

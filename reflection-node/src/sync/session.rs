@@ -11,11 +11,11 @@
 //! ([`Session::supplied`]); it is asked for frames to send ([`Session::next_frame`]) and for the
 //! next operations to read ([`Session::next_request`]). What it sends is bounded by who asks.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::frame::{Frame, HEADS_PER_FRAME_MAX, Token};
-use super::heights::{Head, Heights};
+use super::frame::{DECLINED_PER_FRAME_MAX, Frame, HEADS_PER_FRAME_MAX, Token};
+use super::heights::{AUTHORS_MAX, Head, Heights};
 use super::proof::{Transcript, is_equal};
 use crate::access::DocumentKeys;
 use crate::identity::AuthorId;
@@ -89,6 +89,10 @@ pub(crate) struct Session {
     is_done_received: bool,
     /// Authors of whom the peer has something that cannot be taken here.
     stuck: BTreeSet<AuthorId>,
+    /// Refusals here that the peer is yet to be told of; as many as there are authors.
+    declining: BTreeMap<AuthorId, u64>,
+    /// From where on the peer wants nothing of a log.
+    declined: BTreeMap<AuthorId, u64>,
 }
 
 impl Session {
@@ -147,6 +151,8 @@ impl Session {
             is_done_sent: false,
             is_done_received: false,
             stuck: BTreeSet::new(),
+            declining: BTreeMap::new(),
+            declined: BTreeMap::new(),
         }
     }
 
@@ -181,6 +187,13 @@ impl Session {
                 }
                 Ok(Received::Nothing)
             }
+            (State::Listing | State::Live, Frame::Declined { logs }) => {
+                self.declined.extend(logs);
+                if self.declined.len() > AUTHORS_MAX {
+                    return Err(SessionError::TooManyAuthors);
+                }
+                Ok(Received::Nothing)
+            }
             (State::Live, Frame::Done) if !self.is_done_received => {
                 self.is_done_received = true;
                 Ok(Received::Nothing)
@@ -207,6 +220,10 @@ impl Session {
             self.sent = self.theirs.clone();
             self.state = State::Live;
             return;
+        }
+        // Before the heads, upon which the peer begins to send.
+        while let Some(frame) = self.refusals() {
+            self.outbox.push_back(frame);
         }
         let heads: Vec<(AuthorId, Head)> = self
             .compared
@@ -253,7 +270,7 @@ impl Session {
         if self.state != State::Live {
             return None;
         }
-        if let Some(frame) = self.news() {
+        if let Some(frame) = self.refusals().or_else(|| self.news()) {
             return Some(frame);
         }
         if !self.is_done_sent && self.next_request().is_none() {
@@ -261,6 +278,17 @@ impl Session {
             return Some(Frame::Done);
         }
         None
+    }
+
+    /// Refusals that the peer has not been told of.
+    fn refusals(&mut self) -> Option<Frame> {
+        let mut logs = Vec::new();
+        while logs.len() < DECLINED_PER_FRAME_MAX
+            && let Some(log) = self.declining.pop_first()
+        {
+            logs.push(log);
+        }
+        (!logs.is_empty()).then_some(Frame::Declined { logs })
     }
 
     /// Heads that grew since we last told, apart from our own operations that are yet to be sent:
@@ -290,13 +318,20 @@ impl Session {
             return None;
         }
         self.ours.iter().find_map(|(author, head)| {
-            let from = self.sent.next(author);
-            (from < head.next).then(|| Request {
+            let from = self.sent.next(author).max(head.base);
+            (from < head.next && !self.is_declined(author, head)).then(|| Request {
                 author: *author,
                 from,
                 count: (head.next - from).min(REQUEST_OPERATIONS_MAX),
             })
         })
+    }
+
+    /// Whether the peer has refused this log. One that was opened anew above the place is sent.
+    fn is_declined(&self, author: &AuthorId, head: &Head) -> bool {
+        self.declined
+            .get(author)
+            .is_some_and(|sequence| head.base <= *sequence && self.sent.next(author) >= *sequence)
     }
 
     /// Takes what the store had for a request and gives the frames to send.
@@ -307,6 +342,7 @@ impl Session {
                 let head = Head {
                     next: operation.header().sequence + 1,
                     id: operation.id(),
+                    base: 0,
                 };
                 self.sent.raise(operation.author(), head);
                 self.told.raise(operation.author(), head);
@@ -321,6 +357,7 @@ impl Session {
         let head = Head {
             next: operation.header().sequence + 1,
             id: operation.id(),
+            base: 0,
         };
         let is_bounded = self.theirs.raise(operation.author(), head)
             && self.sent.raise(operation.author(), head);
@@ -335,6 +372,18 @@ impl Session {
     /// and is not waited for.
     pub(crate) fn give_up(&mut self, author: AuthorId) {
         self.stuck.insert(author);
+    }
+
+    /// The operation of `author` at `sequence` was refused, now or long ago: the peer is told, so
+    /// that it does not send the rest of that log in every session.
+    pub(crate) fn decline(&mut self, author: AuthorId, sequence: u64) {
+        self.stuck.insert(author);
+        self.declining.insert(author, sequence);
+    }
+
+    /// `author`'s log was opened anew by an operation that could be taken.
+    pub(crate) fn recover(&mut self, author: &AuthorId) {
+        self.stuck.remove(author);
     }
 
     /// Whether operations of `author` are not taken any more.
@@ -361,9 +410,13 @@ impl Session {
         })
     }
 
-    /// Whether the peer has told to have everything that is committed here.
+    /// Whether the peer has told to have everything that is committed here, apart from what it
+    /// has refused: that it will never have.
     pub(crate) fn is_in_step(&self) -> bool {
-        self.state == State::Live && self.theirs.agrees_with(&self.ours)
+        self.state == State::Live
+            && self.ours.iter().all(|(author, head)| {
+                self.theirs.agrees_with(author, head) || self.is_declined(author, head)
+            })
     }
 
     /// Whether the exchange is still being set up; a driver does not wait for ever for that.

@@ -22,6 +22,7 @@ impl Side {
             let head = Head {
                 next: operation.header().sequence + 1,
                 id: operation.id(),
+                base: 0,
             };
             heights.raise(operation.author(), head);
         }
@@ -266,9 +267,57 @@ fn a_frame_in_a_wrong_state_ends_the_session() {
             body: vec![],
         },
         Frame::Done,
+        Frame::Declined { logs: vec![] },
     ];
     for frame in frames {
         let (mut alice, _) = world.pair(BTreeMap::new(), BTreeMap::new());
         assert_eq!(alice.session.receive(frame), Err(SessionError::Unexpected));
     }
+}
+
+#[test]
+fn what_was_refused_is_not_sent_until_the_log_opens_anew_above_it() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(
+        world.log(&world.alice_key, 5),
+        world.log(&world.alice_key, 2),
+    );
+    bob.session.decline(world.alice_key.id(), 2);
+    talk(&mut alice, &mut bob);
+    assert_eq!(bob.operations_received, 0);
+    assert!(alice.session.is_exchanged() && bob.session.is_exchanged());
+    assert!(
+        alice.session.is_in_step(),
+        "what Bob refuses he will never have"
+    );
+    alice.operations.clear();
+    let opening = world.operation(&world.alice_key, 6);
+    let head = Head {
+        next: 7,
+        id: opening.id(),
+        base: 6,
+    };
+    alice.operations.insert((world.alice_key.id(), 6), opening);
+    let ours = [(world.alice_key.id(), head)].into_iter().collect();
+    alice.session.committed(Arc::new(ours));
+    talk(&mut alice, &mut bob);
+    assert_eq!(bob.operations_received, 1);
+    assert!(alice.session.is_in_step());
+}
+
+#[test]
+fn a_peer_that_refuses_more_logs_than_there_may_be_is_cut_off() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(BTreeMap::new(), BTreeMap::new());
+    talk(&mut alice, &mut bob);
+    let refused = (0..=AUTHORS_MAX).map(|number| {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        (AuthorId::from_bytes(id), 0)
+    });
+    let logs = refused.collect();
+    assert_eq!(
+        alice.session.receive(Frame::Declined { logs }),
+        Err(SessionError::TooManyAuthors)
+    );
 }
