@@ -42,7 +42,7 @@ impl CodeCommand {
             _ => Access::Write,
         };
         let topic = document::find(library, &self.document).await?;
-        let code = library.node().code(&topic, access, !self.no_hints).await?;
+        let code = library.code(&topic, access, !self.no_hints).await?;
         let result = json!({ "code": code.to_string(), "access": access.as_str() });
         give(results, result).await;
         Ok(())

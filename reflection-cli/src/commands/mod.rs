@@ -6,12 +6,15 @@ mod code;
 mod delete;
 mod document;
 mod edit;
+mod export;
 mod id;
+mod import;
 mod join;
 mod list;
 mod new;
 mod play;
 mod run;
+mod search;
 mod stats;
 mod sync;
 
@@ -150,6 +153,12 @@ pub(crate) enum Command {
     Play(play::Play),
     /// Exchange with the peers that can be reached until nothing is left
     Sync(sync::Sync),
+    /// Search the titles and texts of all documents
+    Search(search::Search),
+    /// Make a document of each file; of a folder, of each text file in it
+    Import(import::Import),
+    /// Write documents, or all of them, into a folder as files
+    Export(export::Export),
     /// Remove a document from this machine
     Delete(delete::Delete),
     /// Show what documents take
@@ -241,6 +250,8 @@ impl Command {
             Self::New(new) => new.prepare().map(Self::New),
             Self::Join(join) => join.prepare().map(Self::Join),
             Self::Play(play) => play.prepare().map(Self::Play),
+            Self::Import(import) => import.prepare().map(Self::Import),
+            Self::Export(export) => export.prepare().map(Self::Export),
             other => Ok(other),
         }
     }
@@ -262,6 +273,9 @@ pub(crate) async fn execute(
         Command::Edit(edit) => edit.execute(library, results).await,
         Command::Play(play) => play.execute(library, results).await,
         Command::Sync(sync) => sync.execute(library, results).await,
+        Command::Search(search) => search.execute(library, results).await,
+        Command::Import(import) => import.execute(library, results).await,
+        Command::Export(export) => export.execute(library, results).await,
         Command::Delete(delete) => delete.execute(library, results).await,
         Command::Stats(stats) => stats.execute(library, results).await,
     }

@@ -66,7 +66,7 @@ impl New {
             None => self.text.clone(),
         };
         let topic = library.create(&text).await?;
-        let code = library.node().code(&topic, Access::Write, true).await?;
+        let code = library.code(&topic, Access::Write, true).await?;
         let result = json!({ "document": topic.to_string(), "code": code.to_string() });
         give(results, result).await;
         Ok(())

@@ -5,12 +5,16 @@
 pub(crate) mod event;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use serde_json::Value;
 
 use crate::commands::{Command, CommandError};
+
+/// What terminals take as the beginning and the end of bold letters.
+const BOLD_BEGINS: &str = "\u{1b}[1m";
+const BOLD_ENDS: &str = "\u{1b}[0m";
 
 /// Says why a command failed.
 pub(crate) fn fail(error: &CommandError) -> ExitCode {
@@ -78,6 +82,12 @@ fn plain(command: &Command, value: &Value) -> String {
         Command::Edit(_) => format!("{}\n", text(value, "operation")),
         Command::Delete(_) => String::new(),
         Command::List(_) => list_line(value),
+        Command::Search(_) => search_line(value),
+        Command::Import(_) | Command::Export(_) => format!(
+            "{}  {}\n",
+            text(value, "document").get(..12).unwrap_or_default(),
+            text(value, "path"),
+        ),
         Command::Play(_) | Command::Sync(_) | Command::Stats(_) => pairs(value),
     }
 }
@@ -98,6 +108,37 @@ fn list_line(value: &Value) -> String {
         value["chars"],
         text(value, "access"),
         text(value, "updated"),
+    )
+}
+
+/// Title and snippet, with the hits in bold where a person reads it.
+fn search_line(value: &Value) -> String {
+    let title = match text(value, "title") {
+        "" => "(empty)",
+        title => title,
+    };
+    let is_for_people = std::io::stdout().is_terminal();
+    let is_mark = |at: usize, end: usize| {
+        let hits = value["hits"].as_array().into_iter().flatten();
+        let at = at as u64;
+        is_for_people && hits.into_iter().any(|hit| hit[end].as_u64() == Some(at))
+    };
+    let mut snippet = String::new();
+    for (at, letter) in text(value, "snippet").chars().enumerate() {
+        if is_mark(at, 1) {
+            snippet.push_str(BOLD_ENDS);
+        }
+        if is_mark(at, 0) {
+            snippet.push_str(BOLD_BEGINS);
+        }
+        snippet.push(letter);
+    }
+    if is_for_people {
+        snippet.push_str(BOLD_ENDS);
+    }
+    format!(
+        "{}  {title}\n    {snippet}\n",
+        text(value, "document").get(..12).unwrap_or_default(),
     )
 }
 

@@ -2,12 +2,12 @@
 //! What documents do with an operation inside the transaction that stores it.
 //!
 //! An operation is accepted if its changes are the signing author's own and go on where that
-//! author stopped; a compaction, if it holds all of the author's changes so far. The text itself is a function of the operations and is made when somebody
-//! looks; here a document is only marked as changed.
+//! author stopped; a compaction, if it holds all of the author's changes so far. The text itself
+//! is a function of the operations and is made when somebody looks; here a document is only marked
+//! as changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
@@ -16,7 +16,7 @@ use reflection_node::pipeline::{Application, Compactor, Delivered, Delivery, Ref
 use reflection_node::rusqlite::{Connection, params};
 use reflection_node::store::StoreError;
 
-use super::summary;
+use super::{local, now_us, search, summary, texts};
 use crate::engine::{PeerId, check_compaction, check_update, compact, keeps_everything};
 
 const SCHEMA: &str = "
@@ -37,7 +37,9 @@ impl Application for Documents {
     fn prepare(&mut self, connection: &Connection) -> Result<(), StoreError> {
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(summary::SCHEMA)?;
-        Ok(())
+        connection.execute_batch(texts::SCHEMA)?;
+        connection.execute_batch(local::SCHEMA)?;
+        search::prepare(connection)
     }
 
     fn process(&mut self, connection: &Connection, delivery: &Delivery<'_>) -> Result<(), Refusal> {
@@ -52,7 +54,14 @@ impl Application for Documents {
         if has_news {
             // Clocks of others may be wrong in either way; no document was changed in the future.
             let changed_us = header.time_us.min(now_us());
-            summary::changed(connection, &delivery.topic, changed_us, !delivery.is_own)?;
+            let is_unread = !delivery.is_own && !local::is_muted(connection, &header.author)?;
+            summary::changed(
+                connection,
+                &delivery.topic,
+                delivery.position,
+                changed_us,
+                is_unread,
+            )?;
         }
         Ok(())
     }
@@ -62,7 +71,8 @@ impl Application for Documents {
     }
 
     fn deleted(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
-        for table in ["document_counters", "document_summaries"] {
+        texts::delete(connection, topic)?;
+        for table in ["document_counters", "document_summaries", "document_local"] {
             connection.execute(
                 &format!("DELETE FROM {table} WHERE topic = ?1"),
                 [topic.as_bytes().as_slice()],
@@ -169,12 +179,4 @@ fn count(
             next
         ])?;
     Ok(())
-}
-
-fn now_us() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| {
-            u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-        })
 }

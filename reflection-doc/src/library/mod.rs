@@ -2,20 +2,29 @@
 //! All documents of this installation: the node together with what documents add to it.
 
 mod application;
+pub mod files;
+mod local;
+mod refresh;
+mod search;
 mod summary;
+mod texts;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reflection_node::access::{Access, TopicId};
 use reflection_node::identity::AuthorKey;
 use reflection_node::pipeline::StreamError;
 use reflection_node::store::{DataFolder, StoreError};
-use reflection_node::{DocumentInfo, NetworkConfig, Node, StartError};
+use reflection_node::{DocumentError, DocumentInfo, NetworkConfig, Node, StartError};
 
-use crate::engine::{Engine, EngineError, title};
+use crate::engine::{Engine, EngineError};
 use crate::open_document::{OpenDocument, PublishFailure, Publisher, Turn};
+use local::Flag;
+pub use local::LocalState;
+pub use refresh::CachedText;
+pub use search::{HITS_MAX, Marked, SearchHit, SearchResults};
 pub use summary::DocumentSummary;
 
 /// Why something about a document could not be done.
@@ -30,6 +39,12 @@ pub enum LibraryError {
     /// What is stored does not form a text.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The node could not do it.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// There is no such document here.
+    #[error("there is no such document here")]
+    NotHere,
     /// The first text of a new document could not be stored.
     #[error(transparent)]
     Publish(#[from] PublishFailure),
@@ -41,6 +56,8 @@ pub struct Library {
     node: Node,
     /// One engine per document writes at a time: two would give out the same CRDT counters.
     turns: Arc<Mutex<HashMap<TopicId, Turn>>>,
+    /// Held by whoever works out the texts that are stale.
+    refreshing: Turn,
 }
 
 impl Library {
@@ -52,10 +69,17 @@ impl Library {
     ) -> Result<Self, StartError> {
         let application = Box::new(application::Documents);
         let node = Node::start(folder, key, network, application).await?;
-        Ok(Self {
+        let library = Self {
             node,
             turns: Arc::default(),
-        })
+            refreshing: Turn::default(),
+        };
+        // What an earlier run left behind. A document that cannot be deleted is no reason not to
+        // show the others.
+        if let Err(error) = library.tidy().await {
+            tracing::warn!(%error, "left-over documents could not be deleted");
+        }
+        Ok(library)
     }
 
     /// The node underneath.
@@ -63,16 +87,32 @@ impl Library {
         &self.node
     }
 
-    /// Makes a document with a first text, which may be empty.
+    /// Makes a document with a first text, which may be empty. A crash in between leaves the
+    /// document with the whole text or, after the next start, no document.
     pub async fn create(&self, text: &str) -> Result<TopicId, LibraryError> {
         let topic = self.node.create().await?;
-        if !text.is_empty() {
-            let mut document = self.open_document(&topic).await?;
-            // An empty document takes an insertion at its beginning.
-            let _ = document.engine.edit(0, 0, text);
-            document.flush().await?;
+        if text.is_empty() {
+            return Ok(topic);
         }
+        self.mark(&topic, Flag::Unfinished, true).await?;
+        if let Err(error) = self.write_first(&topic, text).await {
+            // What cannot be deleted now is deleted at the next start.
+            let _ = self.node.delete(&topic).await;
+            return Err(error);
+        }
+        self.mark(&topic, Flag::Unfinished, false).await?;
         Ok(topic)
+    }
+
+    async fn write_first(&self, topic: &TopicId, text: &str) -> Result<(), LibraryError> {
+        let mut document = self.open_document(topic).await?;
+        // An empty document takes an insertion at its beginning.
+        let _ = document.engine.edit(0, 0, text);
+        if let Some(last) = document.flush().await? {
+            self.keep_text(topic, last.position, text.to_owned())
+                .await?;
+        }
+        Ok(())
     }
 
     /// Opens a document for reading and, where the right is held, writing. Waits while another
@@ -113,62 +153,64 @@ impl Library {
         }
     }
 
-    /// The text of a document as it is stored.
-    pub async fn text(&self, topic: &TopicId) -> Result<String, LibraryError> {
-        Ok(self.load(topic).await?.0.text())
-    }
-
     /// All documents, the one that changed last first.
     pub async fn documents(&self) -> Result<Vec<DocumentSummary>, LibraryError> {
+        let mut states = self.node.read(summary::all).await?;
         let mut summaries = Vec::new();
         for info in self.node.documents().await? {
-            // A document that was deleted meanwhile is not one of all.
-            if let Some(summary) = self.summarise(info).await? {
-                summaries.push(summary);
+            // A document that was deleted or added meanwhile is not one of all.
+            if let Some(state) = states.remove(info.topic.as_bytes().as_slice()) {
+                summaries.extend(self.summarise(info, state).await?);
             }
         }
         summaries.sort_by_key(|summary| std::cmp::Reverse(summary.updated_us));
         Ok(summaries)
     }
 
-    /// One document's line in the list.
+    /// One document's line in the list. Not there for one that is about to be deleted.
     pub async fn summary(&self, topic: &TopicId) -> Result<DocumentSummary, LibraryError> {
-        let infos = self.node.documents().await?;
-        let info = infos.into_iter().find(|info| info.topic == *topic);
-        let summary = match info {
-            Some(info) => self.summarise(info).await?,
-            None => None,
+        let info = self.node.document(topic).await?;
+        let state = self.stored_summary(topic).await?;
+        let summary = match (info, state) {
+            (Some(info), Some(state)) => self.summarise(info, state).await?,
+            _ => None,
         };
-        Ok(summary.ok_or(StreamError::Closed)?)
+        summary.ok_or(LibraryError::NotHere)
     }
 
-    async fn summarise(&self, info: DocumentInfo) -> Result<Option<DocumentSummary>, LibraryError> {
-        let topic = info.topic;
-        let Some(state) = self
+    async fn stored_summary(
+        &self,
+        topic: &TopicId,
+    ) -> Result<Option<summary::StoredSummary>, LibraryError> {
+        let topic = *topic;
+        Ok(self
             .node
             .read(move |connection| summary::read(connection, &topic))
-            .await?
-        else {
+            .await?)
+    }
+
+    /// `None` for a document that is not to be shown.
+    async fn summarise(
+        &self,
+        info: DocumentInfo,
+        state: summary::StoredSummary,
+    ) -> Result<Option<DocumentSummary>, LibraryError> {
+        if state.is_hidden {
             return Ok(None);
-        };
+        }
         if !state.is_stale || info.access == Access::Replica {
             return Ok(Some(DocumentSummary::new(info, state)));
         }
-        let engine = match self.load(&topic).await {
-            Ok((engine, _)) => engine,
+        match self.refresh(&info.topic).await {
+            Ok(_) => {}
             Err(LibraryError::Stream(StreamError::Closed)) => return Ok(None),
             // A text that cannot be made is no reason to show no list at all.
             Err(error) => {
-                tracing::warn!(%error, ?topic, "a document cannot be summarised");
-                return Ok(Some(DocumentSummary::new(info, state)));
+                tracing::warn!(%error, topic = ?info.topic, "a document cannot be summarised");
             }
-        };
-        let fresh = state.refreshed(title(&engine.text()), engine.len_chars());
-        let written = fresh.clone();
-        self.node
-            .write(move |connection| summary::write(connection, &topic, &written))
-            .await?;
-        Ok(Some(DocumentSummary::new(info, fresh)))
+        }
+        let state = self.stored_summary(&info.topic).await?;
+        Ok(state.map(|state| DocumentSummary::new(info, state)))
     }
 
     /// Takes note that a person has seen what is in a document now.
@@ -180,8 +222,20 @@ impl Library {
         Ok(())
     }
 
-    /// Ends the node; see [`Node::shutdown`].
+    /// Removes what nobody would miss and ends the node; see [`Node::shutdown`].
     pub async fn close(&self, deadline: Duration) {
+        if let Err(error) = self.tidy().await {
+            tracing::warn!(%error, "left-over documents could not be deleted");
+        }
         self.node.shutdown(deadline).await;
     }
+}
+
+/// Microseconds since 1970 by this machine's clock.
+fn now_us() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| {
+            u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+        })
 }

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the list of documents shows of each without opening it.
 //!
-//! A summary is a cache of the operations. Each accepted operation counts `version` up in its own
-//! transaction; title and length are those of the version `summarised`, and stale if it is older.
+//! A summary is a cache of the operations. `version` is the position of the newest accepted one,
+//! written in that operation's own transaction; title and length are those of the version
+//! `summarised`, and stale if it is older. They are written together with the text they are from
+//! ([`super::texts`]).
 
-use reflection_node::DocumentInfo;
+use std::collections::HashMap;
+
 use reflection_node::access::{Access, TopicId};
-use reflection_node::rusqlite::{Connection, OptionalExtension, params};
+use reflection_node::rusqlite::{Connection, OptionalExtension, Row, params};
 use reflection_node::store::StoreError;
+use reflection_node::{DocumentInfo, Position};
+
+use super::local::LocalState;
 
 pub(super) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS document_summaries (
@@ -40,6 +46,12 @@ pub struct DocumentSummary {
     pub copies: u64,
     /// Whether it came by a code rather than being made here.
     pub is_joined: bool,
+    /// Whether nothing of it has arrived: it was joined, and nobody who has it was met since.
+    pub is_waiting: bool,
+    /// The beginning of what follows the title, on one line.
+    pub preview: String,
+    /// What this device alone knows of it.
+    pub local: LocalState,
 }
 
 impl std::fmt::Debug for DocumentSummary {
@@ -64,6 +76,9 @@ impl DocumentSummary {
             updated_us: state.updated_us,
             copies: info.copies,
             is_joined: info.is_joined,
+            is_waiting: info.is_joined && state.version == 0,
+            preview: state.preview,
+            local: state.local,
         }
     }
 }
@@ -73,21 +88,13 @@ impl DocumentSummary {
 pub(super) struct StoredSummary {
     version: i64,
     pub(super) is_stale: bool,
+    pub(super) is_hidden: bool,
     title: String,
     chars: u64,
     is_unread: bool,
     updated_us: u64,
-}
-
-impl StoredSummary {
-    pub(super) fn refreshed(&self, title: String, chars: usize) -> Self {
-        Self {
-            title,
-            chars: chars as u64,
-            is_stale: false,
-            ..self.clone()
-        }
-    }
+    preview: String,
+    local: LocalState,
 }
 
 fn to_sql(number: u64) -> i64 {
@@ -105,24 +112,56 @@ pub(super) fn add(connection: &Connection, topic: &TopicId, now_us: u64) -> Resu
     Ok(())
 }
 
-/// Counts a change.
+/// Takes note of a change.
 pub(super) fn changed(
     connection: &Connection,
     topic: &TopicId,
+    position: Position,
     changed_us: u64,
-    is_by_others: bool,
+    is_unread: bool,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE document_summaries SET version = version + 1, unread = max(unread, ?3),
-                 updated_us = max(updated_us, ?2) WHERE topic = ?1",
+            "UPDATE document_summaries SET version = max(version, ?2), unread = max(unread, ?4),
+                 updated_us = max(updated_us, ?3) WHERE topic = ?1",
         )?
         .execute(params![
             topic.as_bytes().as_slice(),
+            position,
             to_sql(changed_us),
-            is_by_others
+            is_unread
         ])?;
     Ok(())
+}
+
+const COLUMNS: &str = "
+    summaries.topic, summaries.version, summaries.summarised < summaries.version,
+    summaries.title, summaries.chars, summaries.unread, summaries.updated_us,
+    coalesce(texts.preview, ''),
+    coalesce(local.is_deleted OR local.is_unfinished, 0), coalesce(local.is_pinned, 0),
+    coalesce(local.is_archived, 0), coalesce(local.used_us, 0), coalesce(local.caret, 0)
+    FROM document_summaries AS summaries
+    LEFT JOIN document_texts AS texts ON texts.topic = summaries.topic
+    LEFT JOIN document_local AS local ON local.topic = summaries.topic";
+
+fn from_row(row: &Row<'_>) -> reflection_node::rusqlite::Result<StoredSummary> {
+    let number = |index| row.get::<_, i64>(index).map(i64::unsigned_abs);
+    Ok(StoredSummary {
+        version: row.get(1)?,
+        is_stale: row.get(2)?,
+        title: row.get(3)?,
+        chars: number(4)?,
+        is_unread: row.get(5)?,
+        updated_us: number(6)?,
+        preview: row.get(7)?,
+        is_hidden: row.get(8)?,
+        local: LocalState {
+            is_pinned: row.get(9)?,
+            is_archived: row.get(10)?,
+            used_us: number(11)?,
+            caret: number(12)?,
+        },
+    })
 }
 
 /// The stored summary of a document.
@@ -131,40 +170,51 @@ pub(super) fn read(
     topic: &TopicId,
 ) -> Result<Option<StoredSummary>, StoreError> {
     Ok(connection
-        .prepare_cached(
-            "SELECT version, summarised < version, title, chars, unread, updated_us
-             FROM document_summaries WHERE topic = ?1",
-        )?
-        .query_row([topic.as_bytes().as_slice()], |row| {
-            Ok(StoredSummary {
-                version: row.get(0)?,
-                is_stale: row.get(1)?,
-                title: row.get(2)?,
-                chars: row.get::<_, i64>(3)?.unsigned_abs(),
-                is_unread: row.get(4)?,
-                updated_us: row.get::<_, i64>(5)?.unsigned_abs(),
-            })
-        })
+        .prepare_cached(&format!("SELECT {COLUMNS} WHERE summaries.topic = ?1"))?
+        .query_row([topic.as_bytes().as_slice()], from_row)
         .optional()?)
 }
 
-/// Keeps what a version's text says. A newer version leaves it stale.
+/// The stored summaries of all documents, by the bytes of their ids.
+pub(super) fn all(connection: &Connection) -> Result<HashMap<Vec<u8>, StoredSummary>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS}"))?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, from_row(row)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The position of a document's newest operation; 0 where it has none, `None` where it is not
+/// here.
+pub(super) fn version(
+    connection: &Connection,
+    topic: &TopicId,
+) -> Result<Option<Position>, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT version FROM document_summaries WHERE topic = ?1")?
+        .query_row([topic.as_bytes().as_slice()], |row| row.get(0))
+        .optional()?)
+}
+
+/// Keeps what a version's text says. A newer version leaves it stale. `false` where there is a
+/// newer summary, or the document is gone.
 pub(super) fn write(
     connection: &Connection,
     topic: &TopicId,
-    fresh: &StoredSummary,
-) -> Result<(), StoreError> {
-    connection.execute(
-        "UPDATE document_summaries SET summarised = ?2, title = ?3, chars = ?4
-         WHERE topic = ?1 AND summarised <= ?2",
-        params![
+    version: Position,
+    title: &str,
+    chars: u64,
+) -> Result<bool, StoreError> {
+    let rows = connection
+        .prepare_cached(
+            "UPDATE document_summaries SET summarised = ?2, title = ?3, chars = ?4
+             WHERE topic = ?1 AND summarised <= ?2",
+        )?
+        .execute(params![
             topic.as_bytes().as_slice(),
-            fresh.version,
-            fresh.title,
-            to_sql(fresh.chars)
-        ],
-    )?;
-    Ok(())
+            version,
+            title,
+            to_sql(chars)
+        ])?;
+    Ok(rows > 0)
 }
 
 /// Takes the unread mark away.

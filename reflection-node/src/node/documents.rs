@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use rusqlite::Connection;
+
 use super::Node;
 use crate::access::{Access, Code, DocumentKeys, DocumentSecret, TopicId};
 use crate::events::Found;
@@ -129,17 +131,23 @@ impl Node {
             .readers
             .run(move |connection| {
                 documents::all(connection)?
-                    .into_iter()
-                    .map(|stored| {
-                        Ok(DocumentInfo {
-                            topic: stored.keys.topic(),
-                            access: stored.keys.access(),
-                            created_us: stored.created_us,
-                            is_joined: stored.is_joined,
-                            copies: peers::copies(connection, stored.row, &own)?,
-                        })
-                    })
+                    .iter()
+                    .map(|stored| info(connection, stored, &own))
                     .collect()
+            })
+            .await
+    }
+
+    /// One document; `None` where it is not here.
+    pub async fn document(&self, topic: &TopicId) -> Result<Option<DocumentInfo>, StoreError> {
+        let (topic, own) = (*topic, self.id());
+        self.inner
+            .shared
+            .readers
+            .run(move |connection| {
+                documents::find(connection, &topic)?
+                    .map(|stored| info(connection, &stored, &own))
+                    .transpose()
             })
             .await
     }
@@ -246,4 +254,18 @@ impl Node {
             .await?;
         Ok(statistics)
     }
+}
+
+fn info(
+    connection: &Connection,
+    stored: &StoredDocument,
+    own: &AuthorId,
+) -> Result<DocumentInfo, StoreError> {
+    Ok(DocumentInfo {
+        topic: stored.keys.topic(),
+        access: stored.keys.access(),
+        created_us: stored.created_us,
+        is_joined: stored.is_joined,
+        copies: peers::copies(connection, stored.row, own)?,
+    })
 }

@@ -187,6 +187,27 @@ impl Node {
         }
     }
 
+    /// Runs a future that computes for long on a thread of its own, beside the node's work,
+    /// whatever executor awaits it. It runs to its end even if nobody waits any more.
+    pub async fn aside<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let runtime = self.inner.runtime.clone();
+        let running = runtime.clone();
+        match running
+            .spawn_blocking(move || runtime.block_on(future))
+            .await
+        {
+            Ok(value) => value,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ended under us; whoever waits for that is ending too.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
     /// Leaves the network, finishes what is being written and closes the database.
     ///
     /// Takes at most about `deadline` for the network; what was accepted is written in any case.

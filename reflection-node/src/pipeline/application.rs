@@ -21,6 +21,8 @@ const READ_OPERATIONS_MAX: usize = 1_000;
 pub struct Delivery<'a> {
     /// The document.
     pub topic: TopicId,
+    /// Its place in the order of acceptance here.
+    pub position: Position,
     /// The verified operation; its body is sealed.
     pub operation: &'a Operation,
     /// The opened body; `None` on a device that keeps the document without reading it.

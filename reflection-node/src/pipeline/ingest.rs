@@ -246,6 +246,7 @@ fn store_and_process(
     )?;
     let delivery = Delivery {
         topic: document.keys.topic(),
+        position,
         operation: &verified.operation,
         body: verified.body.as_deref(),
         is_own: false,
@@ -289,6 +290,7 @@ pub(crate) fn process_waiting(
             };
             let delivery = Delivery {
                 topic,
+                position: *position,
                 operation,
                 body: Some(&body),
                 is_own: false,

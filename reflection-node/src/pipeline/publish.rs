@@ -108,6 +108,7 @@ pub(crate) fn publish(
     )?;
     let delivery = Delivery {
         topic: new.topic,
+        position,
         operation: &operation,
         body: Some(&new.body),
         is_own: true,

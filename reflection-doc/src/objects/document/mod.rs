@@ -109,7 +109,7 @@ impl Document {
     /// reading. `None` where the node could not make one.
     pub async fn code(&self, access: Access) -> Option<Code> {
         let (library, topic) = self.imp().handles()?;
-        library.node().code(&topic, access, true).await.ok()
+        library.code(&topic, access, true).await.ok()
     }
 
     /// The right that this device has to the document.
