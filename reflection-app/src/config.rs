@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use gettextrs::gettext;
 use gtk::glib;
 use gtk::prelude::*;
+use reflection_node::NetworkConfig;
 use reflection_node::access::Hint;
-use reflection_node::{Mode, NetworkConfig};
 
 /// The application id, also the name of its icon.
 pub const APP_ID: &str = "app.reflection.Reflection";
@@ -40,10 +40,7 @@ impl Default for Config {
             data_dir: glib::user_data_dir().join("reflection"),
             has_own_data_dir: false,
             keeps_key_in_file: false,
-            network: NetworkConfig {
-                mode: Mode::Internet,
-                ..NetworkConfig::default()
-            },
+            network: NetworkConfig::default(),
         }
     }
 }
@@ -114,7 +111,7 @@ pub fn read_options(options: &glib::VariantDict) -> Result<Config, String> {
         config.has_own_data_dir = true;
     }
     if let Ok(Some(mode)) = options.lookup::<String>("mode") {
-        config.network.mode = mode.parse().map_err(|_| wrong("--mode", &mode))?;
+        config.network.mode = Some(mode.parse().map_err(|_| wrong("--mode", &mode))?);
     }
     for address in options
         .lookup::<Vec<String>>("bind")
@@ -154,6 +151,7 @@ fn parse_peer(text: &str) -> Option<Hint> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use reflection_node::Mode;
 
     #[test]
     fn options_become_a_configuration() {
@@ -169,7 +167,7 @@ mod tests {
         let config = read_options(&options).unwrap();
         assert_eq!(config.data_dir, Path::new("/tmp/somewhere"));
         assert!(config.has_own_data_dir && !config.network.mdns && !config.keeps_key_in_file);
-        assert_eq!(config.network.mode, Mode::Local);
+        assert_eq!(config.network.mode, Some(Mode::Local));
         assert_eq!(config.network.bind.len(), 2);
         assert_eq!(
             config.network.peers[0].addresses,

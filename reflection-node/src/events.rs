@@ -36,6 +36,8 @@ pub enum Found {
     Configured,
     /// It was met before.
     AddressBook,
+    /// A bootstrap node introduced it.
+    Bootstrap,
     /// It connected to us.
     Incoming,
 }
@@ -51,6 +53,16 @@ pub struct SyncCounts {
     pub bytes_in: u64,
     /// Bytes sent, with framing.
     pub bytes_out: u64,
+}
+
+impl SyncCounts {
+    /// Adds what another exchange took.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.operations_in += other.operations_in;
+        self.operations_out += other.operations_out;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+    }
 }
 
 /// Something happened.
@@ -73,10 +85,23 @@ pub enum Event {
         /// Round-trip time, milliseconds.
         rtt_ms: u64,
     },
+    /// A connection goes another way now.
+    RouteChanged {
+        /// With whom.
+        peer: AuthorId,
+        /// How it runs.
+        route: Route,
+        /// Round-trip time, milliseconds.
+        rtt_ms: u64,
+    },
     /// A connection ended.
     Disconnected {
         /// With whom.
         peer: AuthorId,
+        /// How it ran last.
+        route: Route,
+        /// Round-trip time, milliseconds.
+        rtt_ms: u64,
         /// Why.
         reason: String,
     },
@@ -142,6 +167,18 @@ pub enum Event {
         /// From which place on.
         sequence: u64,
     },
+    /// This machine has addresses on a network, where it had none or others.
+    NetworkUp {
+        /// All that others may reach it at.
+        addresses: Vec<SocketAddr>,
+    },
+    /// This machine has no address on any network any more.
+    NetworkDown,
+    /// Something does not work that nobody else tells of.
+    Error {
+        /// What, as a sentence.
+        message: String,
+    },
     /// The connection mode changed.
     ModeChanged {
         /// To what.
@@ -165,12 +202,35 @@ struct Listener {
 }
 
 /// Hands every event to every listener.
-#[derive(Default)]
 pub(crate) struct EventHub {
     listeners: Mutex<Vec<Listener>>,
+    /// For whoever asks first to be told from the beginning.
+    first: Mutex<Option<Events>>,
+}
+
+impl Default for EventHub {
+    fn default() -> Self {
+        let hub = Self {
+            listeners: Mutex::default(),
+            first: Mutex::default(),
+        };
+        let first = hub.subscribe();
+        *hub.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(first);
+        hub
+    }
 }
 
 impl EventHub {
+    /// What happened since the start for the first one who asks, then what happens from now on.
+    pub(crate) fn subscribe_from_start(&self) -> Events {
+        let first = self
+            .first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        first.unwrap_or_else(|| self.subscribe())
+    }
+
     pub(crate) fn subscribe(&self) -> Events {
         let (events, receiver) = async_channel::bounded(LISTENER_EVENTS_MAX);
         self.lock().push(Listener { events, missed: 0 });
@@ -243,7 +303,7 @@ mod tests {
     #[test]
     fn a_slow_listener_is_told_how_much_it_missed() {
         let hub = EventHub::default();
-        let events = hub.subscribe();
+        let events = hub.subscribe_from_start();
         let event = Event::StorageTrouble {
             message: "full".into(),
         };

@@ -33,8 +33,9 @@ pub use events::{Event, Events, Found, Route, SyncCounts};
 pub use iroh::RelayUrl;
 pub use network::{Mode, NetworkConfig, NetworkError, ParseModeError};
 pub use node::{
-    CompactError, Compacted, DocumentError, DocumentInfo, DocumentStatus, LogSize, Node,
+    CompactError, Compacted, DocumentError, DocumentInfo, DocumentStatus, LogSize, Node, PeerInfo,
     StartError, SyncReport,
 };
 pub use rusqlite;
 pub use store::operations::{DocumentStatistics, Position};
+pub use store::peers::LastSync;

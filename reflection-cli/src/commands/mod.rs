@@ -6,12 +6,15 @@ mod code;
 mod delete;
 mod document;
 mod edit;
+mod events;
 mod export;
 mod id;
 mod import;
 mod join;
 mod list;
+mod mode;
 mod new;
+mod peers;
 mod play;
 mod run;
 mod search;
@@ -43,13 +46,15 @@ pub(crate) struct Arguments {
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+// Each is a switch of its own.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Global {
     /// Folder with identity and documents [default: $`XDG_DATA_HOME/reflection`]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// How far to reach: offline, local or internet
-    #[arg(long, global = true, default_value = "internet", value_name = "MODE")]
-    pub(crate) mode: Mode,
+    /// How far to reach: offline, local or internet [default: as the last time, at first internet]
+    #[arg(long, global = true, value_name = "MODE")]
+    pub(crate) mode: Option<Mode>,
     /// Address to listen at (repeatable)
     #[arg(long, global = true, value_name = "ADDR:PORT")]
     pub(crate) bind: Vec<SocketAddr>,
@@ -62,6 +67,12 @@ pub(crate) struct Global {
     /// Node that introduces peers to each other (repeatable)
     #[arg(long, global = true, value_name = "ENDPOINT[@ADDR:PORT]", value_parser = parse_bootstrap)]
     pub(crate) bootstrap: Vec<Hint>,
+    /// Use no public relay
+    #[arg(long, global = true)]
+    pub(crate) no_public_relays: bool,
+    /// Neither ask nor tell the public address lookup
+    #[arg(long, global = true)]
+    pub(crate) no_public_lookup: bool,
     /// Neither announce nor look for peers on the local network
     #[arg(long, global = true)]
     pub(crate) no_mdns: bool,
@@ -116,8 +127,13 @@ impl Global {
         NetworkConfig {
             mode: self.mode,
             bind: self.bind.clone(),
-            peers: self.peer.iter().chain(&self.bootstrap).cloned().collect(),
+            peers: self.peer.clone(),
             relays: self.relay.clone(),
+            public_relays: !self.no_public_relays,
+            public_lookup: !self.no_public_lookup,
+            bootstrap: self.bootstrap.clone(),
+            serves_bootstrap: false,
+            serves_relay: None,
             mdns: !self.no_mdns,
         }
     }
@@ -163,6 +179,12 @@ pub(crate) enum Command {
     Delete(delete::Delete),
     /// Show what documents take
     Stats(stats::Stats),
+    /// Show known peers, how they are reached, and when that was the last time
+    Peers(peers::Peers),
+    /// Show or change how far the running process reaches, now and from now on
+    Mode(mode::ModeCommand),
+    /// Show the last events of the running process
+    Events(events::EventsCommand),
 }
 
 /// Why a command failed, as one sentence. The exit code follows from the kind.
@@ -238,7 +260,7 @@ impl Command {
         };
         let mut network = global.network();
         if !is_needed {
-            network.mode = Mode::Offline;
+            network.mode = Some(Mode::Offline);
         }
         network
     }
@@ -252,6 +274,7 @@ impl Command {
             Self::Play(play) => play.prepare().map(Self::Play),
             Self::Import(import) => import.prepare().map(Self::Import),
             Self::Export(export) => export.prepare().map(Self::Export),
+            Self::Mode(mode) => Ok(Self::Mode(mode.prepare())),
             other => Ok(other),
         }
     }
@@ -278,6 +301,9 @@ pub(crate) async fn execute(
         Command::Export(export) => export.execute(library, results).await,
         Command::Delete(delete) => delete.execute(library, results).await,
         Command::Stats(stats) => stats.execute(library, results).await,
+        Command::Peers(peers) => peers.execute(library, results).await,
+        Command::Mode(mode) => mode.execute(library, results).await,
+        Command::Events(_) => Err(events::nothing_runs()),
     }
 }
 

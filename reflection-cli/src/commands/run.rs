@@ -2,6 +2,8 @@
 //! `run`: staying online, telling events, serving the other commands.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,11 +11,12 @@ use reflection_doc::library::Library;
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::{Event, Events};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::{CommandError, Global};
+use crate::output::event_log::EventLog;
 use crate::output::{self, event};
 use crate::rpc::server::Server;
 use crate::session::{self, Session};
@@ -26,13 +29,22 @@ pub(crate) struct Run {
     /// End after so many seconds
     #[arg(long = "for", value_name = "SECONDS", value_parser = super::sync::parse_seconds)]
     seconds: Option<f64>,
+    /// Introduce peers to each other that name this node as --bootstrap
+    #[arg(long)]
+    serve_bootstrap: bool,
+    /// Serve a relay over plain HTTP
+    #[arg(long, value_name = "ADDR:PORT")]
+    serve_relay: Option<SocketAddr>,
 }
 
 impl Run {
     pub(super) async fn run(&self, global: &Global) -> Result<(), CommandError> {
         let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
-        let session = Session::open(global, global.network()).await?;
+        let mut network = global.network();
+        network.serves_bootstrap = self.serve_bootstrap;
+        network.serves_relay = self.serve_relay;
+        let session = Session::open(global, network).await?;
         let folder = session::folder(global)?;
         let bound = Server::bind(&folder).map_err(|error| {
             CommandError::Failed(format!(
@@ -55,14 +67,15 @@ impl Run {
             }
         };
         let events = library.node().events();
-        let told = ready(&library).await;
+        let log = Rc::new(EventLog::default());
+        let told = ready(&library, &log).await;
         let work = tokio::task::LocalSet::new();
         let result = work
             .run_until(async {
                 told?;
                 tokio::select! {
-                    () = server.serve(library.clone()) => Ok(()),
-                    result = tell(&library, events) => result,
+                    () = server.serve(library.clone(), Rc::clone(&log)) => Ok(()),
+                    result = tell(&library, events, &log) => result,
                     _ = terminate.recv() => Ok(()),
                     _ = interrupt.recv() => Ok(()),
                     () = end => Ok(()),
@@ -77,7 +90,7 @@ impl Run {
     }
 }
 
-async fn ready(library: &Library) -> Result<(), CommandError> {
+async fn ready(library: &Library, log: &EventLog) -> Result<(), CommandError> {
     let addresses: Vec<String> = library
         .node()
         .addresses()
@@ -85,16 +98,25 @@ async fn ready(library: &Library) -> Result<(), CommandError> {
         .iter()
         .map(ToString::to_string)
         .collect();
-    let line = json!({
+    let mut line = json!({
         "event": "ready",
         "id": library.node().id().to_string(),
         "addresses": addresses,
     });
-    output::print_event(&line).map_err(CommandError::failed)
+    if let Some(relay) = library.node().served_relay().await {
+        line["relay"] = json!(relay.as_str());
+    }
+    say(log, &line)
+}
+
+/// Prints an event and keeps it for those who ask.
+fn say(log: &EventLog, line: &Value) -> Result<(), CommandError> {
+    log.push(line);
+    output::print_event(line).map_err(CommandError::failed)
 }
 
 /// Tells events until the node ends.
-async fn tell(library: &Library, mut events: Events) -> Result<(), CommandError> {
+async fn tell(library: &Library, mut events: Events, log: &EventLog) -> Result<(), CommandError> {
     let mut changed: BTreeSet<(TopicId, AuthorId)> = BTreeSet::new();
     let mut due: Option<Instant> = None;
     loop {
@@ -102,7 +124,7 @@ async fn tell(library: &Library, mut events: Events) -> Result<(), CommandError>
             next = events.next() => next,
             () = sleep_until(due) => {
                 due = None;
-                tell_changes(library, std::mem::take(&mut changed)).await?;
+                tell_changes(library, std::mem::take(&mut changed), log).await?;
                 continue;
             }
         };
@@ -114,7 +136,7 @@ async fn tell(library: &Library, mut events: Events) -> Result<(), CommandError>
             }
             Some(other) => {
                 if let Some(line) = event::to_json(&other) {
-                    output::print_event(&line).map_err(CommandError::failed)?;
+                    say(log, &line)?;
                 }
             }
         }
@@ -124,6 +146,7 @@ async fn tell(library: &Library, mut events: Events) -> Result<(), CommandError>
 async fn tell_changes(
     library: &Library,
     changed: BTreeSet<(TopicId, AuthorId)>,
+    log: &EventLog,
 ) -> Result<(), CommandError> {
     let mut known: Option<(TopicId, u64)> = None;
     for (topic, author) in changed {
@@ -142,7 +165,7 @@ async fn tell_changes(
             "author": author.to_string(),
             "chars": chars,
         });
-        output::print_event(&line).map_err(CommandError::failed)?;
+        say(log, &line)?;
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Events as lines of JSON.
 
+use reflection_node::identity::AuthorId;
 use reflection_node::{Event, Found, Route};
 use serde_json::{Value, json};
 
-fn route(route: &Route) -> (&'static str, Option<String>) {
+/// The word for a route, and its address or relay.
+pub(crate) fn route(route: &Route) -> (&'static str, Option<String>) {
     match route {
         Route::Direct(address) => ("direct", Some(address.to_string())),
         Route::Relayed(url) => ("relayed", Some(url.clone())),
@@ -12,14 +14,27 @@ fn route(route: &Route) -> (&'static str, Option<String>) {
     }
 }
 
-fn how(found: Found) -> &'static str {
+/// The word for how a peer became known.
+pub(crate) fn how(found: Found) -> &'static str {
     match found {
-        Found::LocalNetwork => "local-network",
+        Found::LocalNetwork => "mdns",
         Found::Code => "code",
         Found::Configured => "configured",
         Found::AddressBook => "address-book",
+        Found::Bootstrap => "bootstrap",
         Found::Incoming => "incoming",
     }
+}
+
+fn connection(event: &str, peer: &AuthorId, by: &Route, rtt_ms: u64) -> Value {
+    let (route, address) = route(by);
+    json!({
+        "event": event,
+        "peer": peer.to_string(),
+        "route": route,
+        "address": address,
+        "rtt_ms": rtt_ms,
+    })
 }
 
 /// The line for an event; `None` for those that concern a screen alone.
@@ -30,21 +45,29 @@ pub(crate) fn to_json(event: &Event) -> Option<Value> {
         }
         Event::Connected {
             peer,
-            route: by,
+            route,
             rtt_ms,
+        } => connection("connected", peer, route, *rtt_ms),
+        Event::RouteChanged {
+            peer,
+            route,
+            rtt_ms,
+        } => connection("route-changed", peer, route, *rtt_ms),
+        Event::Disconnected {
+            peer,
+            route,
+            rtt_ms,
+            reason,
         } => {
-            let (how, address) = route(by);
-            json!({
-                "event": "connected",
-                "peer": peer.to_string(),
-                "route": how,
-                "address": address,
-                "rtt_ms": rtt_ms,
-            })
+            let mut line = connection("disconnected", peer, route, *rtt_ms);
+            line["reason"] = json!(reason);
+            line
         }
-        Event::Disconnected { peer, reason } => {
-            json!({ "event": "disconnected", "peer": peer.to_string(), "reason": reason })
+        Event::NetworkUp { addresses } => {
+            json!({ "event": "network-up", "addresses": addresses })
         }
+        Event::NetworkDown => json!({ "event": "network-down" }),
+        Event::Error { message } => json!({ "event": "error", "message": message }),
         Event::SyncStarted { peer, topic } => json!({
             "event": "sync-started",
             "peer": peer.to_string(),

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub(crate) mod event;
+pub(crate) mod event_log;
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -88,6 +89,10 @@ fn plain(command: &Command, value: &Value) -> String {
             text(value, "document").get(..12).unwrap_or_default(),
             text(value, "path"),
         ),
+        Command::Mode(_) => format!("{}\n", text(value, "mode")),
+        Command::Peers(_) => peer_line(value),
+        // An event is one line of JSON wherever it is shown.
+        Command::Events(_) => format!("{value}\n"),
         Command::Play(_) | Command::Sync(_) | Command::Stats(_) => pairs(value),
     }
 }
@@ -139,6 +144,35 @@ fn search_line(value: &Value) -> String {
     format!(
         "{}  {title}\n    {snippet}\n",
         text(value, "document").get(..12).unwrap_or_default(),
+    )
+}
+
+fn peer_line(value: &Value) -> String {
+    let reached = match (text(value, "route"), text(value, "address")) {
+        ("", _) => "not connected".to_owned(),
+        (route, address) => format!("{route} {address} {} ms", value["rtt_ms"]),
+    };
+    let seen = match text(value, "last_seen") {
+        "" => "never",
+        time => time,
+    };
+    let sync = &value["last_sync"];
+    let synced = if sync.is_null() {
+        "nothing exchanged".to_owned()
+    } else {
+        format!(
+            "{}: {} operations in, {} out, {} bytes in, {} out, {} ms",
+            text(sync, "time"),
+            sync["operations_in"],
+            sync["operations_out"],
+            sync["bytes_in"],
+            sync["bytes_out"],
+            sync["duration_ms"],
+        )
+    };
+    format!(
+        "{}  {reached}  last seen {seen}  {synced}\n",
+        text(value, "peer").get(..12).unwrap_or_default(),
     )
 }
 

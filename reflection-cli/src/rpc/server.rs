@@ -4,6 +4,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use reflection_doc::library::Library;
@@ -16,7 +17,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 
 use super::{Answer, CODE_INVALID, Failure, LINE_BYTES_MAX, Request, socket, version};
-use crate::commands;
+use crate::commands::{self, Command};
+use crate::output::event_log::EventLog;
 
 /// Commands carried out at once; more callers wait.
 const CALLERS_MAX: usize = 64;
@@ -42,7 +44,7 @@ impl Server {
     }
 
     /// Serves until dropped.
-    pub(crate) async fn serve(&self, library: Library) {
+    pub(crate) async fn serve(&self, library: Library, events: Rc<EventLog>) {
         let callers = Arc::new(Semaphore::new(CALLERS_MAX));
         loop {
             let Ok(permit) = Arc::clone(&callers).acquire_owned().await else {
@@ -50,9 +52,9 @@ impl Server {
             };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let library = library.clone();
+                    let (library, events) = (library.clone(), Rc::clone(&events));
                     spawn_local(async move {
-                        if let Err(error) = answer(stream, &library).await {
+                        if let Err(error) = answer(stream, &library, &events).await {
                             tracing::debug!(%error, "a caller went away");
                         }
                         drop(permit);
@@ -74,7 +76,7 @@ impl Drop for Server {
 }
 
 /// Answers the requests of one caller, one after the other.
-async fn answer(stream: UnixStream, library: &Library) -> io::Result<()> {
+async fn answer(stream: UnixStream, library: &Library, events: &EventLog) -> io::Result<()> {
     let (receive, mut send) = stream.into_split();
     let mut receive = BufReader::new(receive);
     loop {
@@ -87,7 +89,7 @@ async fn answer(stream: UnixStream, library: &Library) -> io::Result<()> {
             return Ok(());
         }
         let answer = match serde_json::from_str::<Request>(&line) {
-            Ok(request) => carry_out(request, library, &mut send).await?,
+            Ok(request) => carry_out(request, library, events, &mut send).await?,
             // The parser's own words could quote a text.
             Err(_) => Answer::Failed {
                 jsonrpc: version(),
@@ -105,12 +107,19 @@ async fn answer(stream: UnixStream, library: &Library) -> io::Result<()> {
 async fn carry_out(
     request: Request,
     library: &Library,
+    events: &EventLog,
     send: &mut OwnedWriteHalf,
 ) -> io::Result<Answer> {
     let Request { id, command, .. } = request;
     let (results, receiver) = async_channel::bounded(64);
     let execute = async {
-        let done = commands::execute(&command, library, &results).await;
+        let done = match &command {
+            Command::Events(command) => {
+                command.tell(events, &results).await;
+                Ok(())
+            }
+            command => commands::execute(command, library, &results).await,
+        };
         results.close();
         done
     };

@@ -59,6 +59,17 @@ impl Person {
         command.output().unwrap()
     }
 
+    /// The program without any option but the folder.
+    pub(crate) fn plain(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reflection-cli"));
+        command
+            .env_remove("RUST_LOG")
+            .arg("--data-dir")
+            .arg(self.data())
+            .args(arguments);
+        command
+    }
+
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
@@ -121,7 +132,7 @@ pub(crate) struct Online {
 }
 
 impl Online {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = lines(child.stdout.take().unwrap());
         let ready = lines
@@ -133,6 +144,18 @@ impl Online {
             lines,
             ready,
         }
+    }
+
+    /// An event that has come already, if there is one more.
+    pub(crate) fn next_event(&self) -> Option<Value> {
+        self.lines.try_recv().ok()
+    }
+
+    /// Where others find it, as an option names it.
+    pub(crate) fn endpoint(&self) -> String {
+        let id = self.ready["id"].as_str().unwrap();
+        let address = self.ready["addresses"][0].as_str().unwrap();
+        format!("{id}@{address}")
     }
 
     /// Waits for an event; gives it.
@@ -148,6 +171,11 @@ impl Online {
                 return event;
             }
         }
+    }
+
+    /// The number of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as the system does, and gives how long that took.

@@ -112,8 +112,8 @@ impl Service {
         key: AuthorKey,
         config: NetworkConfig,
     ) -> Result<Self, OpenError> {
-        let is_offline = config.mode == Mode::Offline;
         let library = Library::open(folder, key, config).await?;
+        let is_offline = library.node().mode().await == Mode::Offline;
         let service: Self = glib::Object::new();
         let imp = service.imp();
         // Set once, right after construction; the cell cannot be taken yet.

@@ -67,7 +67,7 @@ async fn is_saved(document: &Document) {
 
 async fn service(folder: &Path, key: &AuthorKey, mode: Mode) -> Service {
     let network = NetworkConfig {
-        mode,
+        mode: Some(mode),
         bind: vec!["127.0.0.1:0".parse().unwrap()],
         mdns: false,
         ..NetworkConfig::default()

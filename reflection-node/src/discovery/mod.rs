@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Finding peers that nobody named.
+//! Finding peers that nobody named: on the local network, and through nodes that introduce those
+//! who share a document.
 
+pub(crate) mod bootstrap;
 pub(crate) mod mdns;
+mod rendezvous;
+mod rendezvous_frame;

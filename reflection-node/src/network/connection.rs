@@ -2,9 +2,11 @@
 //! One connection: hello, the talk about common documents, and a session for each of those.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream};
 use tokio::io::BufReader;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -12,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use super::endpoint::is_local;
 use super::peers::{Boot, Message, PeersHandle};
 use crate::access::{DocumentKeys, TopicId};
 use crate::events::{Event, Route};
@@ -41,16 +44,30 @@ struct Opened {
     streams: Streams,
 }
 
+/// A connection that was just made.
+pub(super) struct Dialled {
+    pub(super) connection: Connection,
+    /// Ours.
+    pub(super) boot: Boot,
+    pub(super) is_dialer: bool,
+    /// Whether it may not leave the local network.
+    pub(super) is_local_only: bool,
+}
+
 /// Greets the peer and, if the connection is to be kept, serves it until it ends.
 pub(super) async fn run(
     shared: Arc<Shared>,
     peers: PeersHandle,
-    connection: Connection,
-    boot: Boot,
-    is_dialer: bool,
+    dialled: Dialled,
     greeting: Option<OwnedSemaphorePermit>,
     cancel: CancellationToken,
 ) {
+    let Dialled {
+        connection,
+        boot,
+        is_dialer,
+        is_local_only,
+    } = dialled;
     let peer = AuthorId::from(connection.remote_id());
     let greet = tokio::time::timeout(HELLO_TIMEOUT, greet(&connection, boot, is_dialer));
     let greeted = tokio::select! {
@@ -78,11 +95,11 @@ pub(super) async fn run(
         connection.close(1_u32.into(), b"another connection is kept");
         return;
     };
-    let (route, rtt_ms) = route(&connection);
+    let way = route(&connection);
     shared.events.emit(&Event::Connected {
         peer,
-        route,
-        rtt_ms,
+        route: way.0.clone(),
+        rtt_ms: way.1,
     });
     let salts = if is_dialer {
         Salts {
@@ -105,6 +122,8 @@ pub(super) async fn run(
         finished: mpsc::channel(CONTROL_QUEUE_MAX),
         has_common: false,
         is_stranger: false,
+        is_local_only,
+        way,
     };
     let reason = tokio::select! {
         () = keep.cancelled() => "closed here".to_owned(),
@@ -114,7 +133,16 @@ pub(super) async fn run(
     let code = if is_stranger { STRANGER_CODE } else { 0 };
     connection.close(code.into(), b"closing");
     served.end_sessions().await;
-    shared.events.emit(&Event::Disconnected { peer, reason });
+    if served.has_common {
+        note_meeting(&shared, peer);
+    }
+    let (route, rtt_ms) = served.way;
+    shared.events.emit(&Event::Disconnected {
+        peer,
+        route,
+        rtt_ms,
+        reason,
+    });
     peers
         .send(Message::Ended {
             peer,
@@ -165,7 +193,8 @@ async fn greet(
     }
 }
 
-fn route(connection: &Connection) -> (Route, u64) {
+/// How a connection runs, and its round-trip time in milliseconds.
+pub(super) fn route(connection: &Connection) -> (Route, u64) {
     let paths = connection.paths();
     let Some(path) = paths.iter().find(iroh::endpoint::Path::is_selected) else {
         return (Route::Unknown, 0);
@@ -179,6 +208,15 @@ fn route(connection: &Connection) -> (Route, u64) {
         route,
         u64::try_from(path.rtt().as_millis()).unwrap_or(u64::MAX),
     )
+}
+
+/// The address at which a peer is seen, or the relay by which it came.
+pub(crate) fn seen_at(connection: &Connection) -> (Option<SocketAddr>, Option<iroh::RelayUrl>) {
+    match route(connection).0 {
+        Route::Direct(address) => (Some(address), None),
+        Route::Relayed(url) => (None, url.parse().ok()),
+        Route::Unknown => (None, None),
+    }
 }
 
 /// A kept connection.
@@ -195,6 +233,10 @@ struct Served {
     has_common: bool,
     /// Nothing was found in common in the time there is for that.
     is_stranger: bool,
+    /// Whether the connection may not leave the local network.
+    is_local_only: bool,
+    /// How it runs, as it was told last.
+    way: (Route, u64),
 }
 
 impl Served {
@@ -212,6 +254,7 @@ impl Served {
         let _acceptor =
             AbortOnDropHandle::new(tokio::spawn(accept(self.connection.clone(), opened_sender)));
         let mut documents = self.shared.watch_documents();
+        let mut paths = self.connection.path_events();
         let mut deadline = Instant::now() + STRANGER_TIMEOUT;
         // The side that dialled speaks first; the other one knows its documents and waits.
         let added = self.matching.add(&self.shared.all_keys());
@@ -242,6 +285,7 @@ impl Served {
                     }
                     Err(_) => Err("closed here".into()),
                 },
+                Some(_) = paths.next() => self.rerouted(),
                 () = tokio::time::sleep_until(deadline), if !self.has_common => {
                     self.is_stranger = true;
                     Err("nothing in common".into())
@@ -251,6 +295,26 @@ impl Served {
                 return reason;
             }
         }
+    }
+
+    /// Tells of another way that the connection has taken.
+    fn rerouted(&mut self) -> Result<(), String> {
+        let way = route(&self.connection);
+        if let Route::Direct(address) = &way.0
+            && self.is_local_only
+            && !is_local(address)
+        {
+            return Err("the connection would leave the local network".into());
+        }
+        if way.0 != self.way.0 && way.0 != Route::Unknown {
+            self.way = way.clone();
+            self.shared.events.emit(&Event::RouteChanged {
+                peer: self.peer,
+                route: way.0,
+                rtt_ms: way.1,
+            });
+        }
+        Ok(())
     }
 
     /// Why the connection is gone, in QUIC's words where it has some.
@@ -313,18 +377,12 @@ impl Served {
     /// Keeps a peer with whom documents are shared in the address book.
     fn remember_peer(&self) {
         let (shared, peer) = (Arc::clone(&self.shared), self.peer);
-        let (route, _) = route(&self.connection);
+        let (address, relay) = seen_at(&self.connection);
         tokio::spawn(async move {
             let hint = crate::access::Hint {
                 endpoint: peer,
-                addresses: match &route {
-                    Route::Direct(address) => vec![*address],
-                    _ => Vec::new(),
-                },
-                relay: match &route {
-                    Route::Relayed(url) => url.parse().ok(),
-                    _ => None,
-                },
+                addresses: address.into_iter().collect(),
+                relay,
             };
             let noted: Result<(), crate::store::StoreError> = shared
                 .writer
@@ -418,6 +476,25 @@ impl Served {
         self.tasks.close();
         self.tasks.wait().await;
     }
+}
+
+/// Notes when a peer was there last.
+fn note_meeting(shared: &Arc<Shared>, peer: AuthorId) {
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let noted: Result<(), crate::store::StoreError> = shared
+            .writer
+            .run(
+                crate::store::Durability::Refetchable,
+                move |connection, _| {
+                    crate::store::peers::met(connection, &peer, crate::shared::now_us())
+                },
+            )
+            .await;
+        if let Err(error) = noted {
+            tracing::debug!(%error, "a meeting was not noted");
+        }
+    });
 }
 
 /// Writes a control frame. A peer that does not read is not waited for.

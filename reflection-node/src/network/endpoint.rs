@@ -5,10 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use iroh::address_lookup::memory::MemoryLookup;
+use iroh::address_lookup::{AddrFilter, DnsAddressLookup, PkarrPublisher, PkarrResolver};
 use iroh::endpoint::{BindOpts, QuicTransportConfig, presets};
-use iroh::{Endpoint, RelayMap, RelayMode};
+use iroh::{Endpoint, EndpointAddr, RelayMap, RelayMode, TransportAddr};
 
 use super::{Mode, NetworkConfig};
+use crate::access::Hint;
+use crate::discovery::bootstrap;
 use crate::identity::AuthorKey;
 use crate::migration::PROTOCOL_VERSION;
 
@@ -37,6 +40,14 @@ pub enum NetworkError {
         /// What the system said.
         reason: String,
     },
+    /// The relay that is to be served could not be started.
+    #[error("cannot serve a relay at {address}: {reason}")]
+    Relay {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        reason: String,
+    },
 }
 
 /// Opens an endpoint; also gives the table in which it finds peers' addresses.
@@ -46,6 +57,7 @@ pub enum NetworkError {
 pub(super) async fn bind(
     key: &AuthorKey,
     config: &NetworkConfig,
+    mode: Mode,
     port: Option<u16>,
 ) -> Result<(Endpoint, MemoryLookup), NetworkError> {
     let is_free = config.bind.iter().all(|address| address.port() == 0);
@@ -60,12 +72,12 @@ pub(super) async fn bind(
         for address in &mut again.bind {
             address.set_port(port);
         }
-        match bind_at(key, &again).await {
+        match bind_at(key, &again, mode).await {
             Ok(bound) => return Ok(bound),
             Err(error) => tracing::debug!(%error, "the port of last time is not free"),
         }
     }
-    bind_at(key, config).await
+    bind_at(key, config, mode).await
 }
 
 /// The port to come back to.
@@ -76,15 +88,10 @@ pub(super) fn port(endpoint: &Endpoint) -> Option<u16> {
 async fn bind_at(
     key: &AuthorKey,
     config: &NetworkConfig,
+    mode: Mode,
 ) -> Result<(Endpoint, MemoryLookup), NetworkError> {
     let book = MemoryLookup::new();
-    let builder = match config.mode {
-        Mode::Internet if config.relays.is_empty() => Endpoint::builder(presets::N0),
-        Mode::Internet => Endpoint::builder(presets::Minimal).relay_mode(RelayMode::Custom(
-            config.relays.iter().cloned().collect::<RelayMap>(),
-        )),
-        Mode::Local | Mode::Offline => Endpoint::builder(presets::Minimal),
-    };
+    let builder = reach(config, mode);
     let transport = QuicTransportConfig::builder()
         .max_concurrent_bidi_streams(STREAMS_MAX.into())
         .max_concurrent_uni_streams(0_u32.into())
@@ -94,7 +101,7 @@ async fn bind_at(
         .build();
     let mut builder = builder
         .secret_key(key.iroh_secret())
-        .alpns(vec![ALPN.to_vec()])
+        .alpns(alpns(config))
         .transport_config(transport)
         .address_lookup(book.clone());
     let bind_error = |reason: String| NetworkError::Bind {
@@ -129,6 +136,56 @@ async fn bind_at(
     Ok((endpoint, book))
 }
 
+/// The protocols that are answered.
+fn alpns(config: &NetworkConfig) -> Vec<Vec<u8>> {
+    let mut alpns = vec![ALPN.to_vec()];
+    if config.serves_bootstrap {
+        alpns.push(bootstrap::ALPN.to_vec());
+    }
+    alpns
+}
+
+/// Relays and address lookup, as far as the mode and the configuration allow.
+///
+/// The preset that names nothing outside this machine is the ground, so that what is switched off
+/// is not there. Relays of one's own replace the public ones and the public lookup too: whoever
+/// keeps to their own servers is not published at others'.
+fn reach(config: &NetworkConfig, mode: Mode) -> iroh::endpoint::Builder {
+    let builder = Endpoint::builder(presets::Minimal);
+    if mode != Mode::Internet {
+        return builder;
+    }
+    if !config.relays.is_empty() {
+        let relays = config.relays.iter().cloned().collect::<RelayMap>();
+        return builder.relay_mode(RelayMode::Custom(relays));
+    }
+    let builder = if config.public_relays {
+        builder.relay_mode(iroh::endpoint::default_relay_mode())
+    } else {
+        builder
+    };
+    if !config.public_lookup {
+        return builder;
+    }
+    builder
+        .address_lookup(PkarrPublisher::n0_dns().addr_filter(home_relay_only()))
+        .address_lookup(PkarrResolver::n0_dns())
+        .address_lookup(DnsAddressLookup::n0_dns())
+}
+
+/// What is published where everybody can read it: the home relay, never an address.
+fn home_relay_only() -> AddrFilter {
+    AddrFilter::new(|addresses| {
+        std::borrow::Cow::Owned(
+            addresses
+                .iter()
+                .filter(|address| matches!(address, TransportAddr::Relay(_)))
+                .cloned()
+                .collect(),
+        )
+    })
+}
+
 fn unspecified_v6(port: u16) -> SocketAddr {
     (Ipv6Addr::UNSPECIFIED, port).into()
 }
@@ -161,10 +218,85 @@ pub(super) fn addresses(endpoint: &Endpoint) -> Vec<SocketAddr> {
         .collect()
 }
 
+/// This endpoint as others may be told of it.
+pub(crate) fn own_hint(endpoint: &Endpoint) -> Hint {
+    Hint {
+        endpoint: endpoint.id().into(),
+        addresses: addresses(endpoint),
+        relay: endpoint.addr().relay_urls().next().cloned(),
+    }
+}
+
+/// A hint as the transport takes it, with what the mode allows to be dialled; `None` if it names
+/// nobody.
+pub(crate) fn endpoint_addr(hint: &Hint, mode: Mode) -> Option<EndpointAddr> {
+    let addresses = hint
+        .addresses
+        .iter()
+        .filter(|address| mode == Mode::Internet || is_local(address))
+        .map(|address| TransportAddr::Ip(*address));
+    let relay = hint
+        .relay
+        .iter()
+        .filter(|_| mode == Mode::Internet)
+        .map(|relay| TransportAddr::Relay(relay.clone()));
+    Some(EndpointAddr {
+        id: hint.endpoint.endpoint_id()?,
+        addrs: addresses.chain(relay).collect(),
+    })
+}
+
 /// Whether an address belongs to this machine or the network it is on.
-pub(super) fn is_local(address: &SocketAddr) -> bool {
-    match address.ip() {
+pub(crate) fn is_local(address: &SocketAddr) -> bool {
+    match address.ip().to_canonical() {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn is_local_text(address: &str) -> bool {
+        is_local(&address.parse().unwrap())
+    }
+
+    #[test]
+    fn the_local_network_is_what_no_router_carries_to_the_world() {
+        for local in [
+            "127.0.0.1:1",
+            "10.0.0.7:1",
+            "192.168.3.4:1",
+            "172.16.0.1:1",
+            "169.254.1.1:1",
+            "[::1]:1",
+            "[fe80::1]:1",
+            "[fd00::1]:1",
+            "[::ffff:192.168.3.4]:1",
+        ] {
+            assert!(is_local_text(local), "{local}");
+        }
+        for public in [
+            "203.0.113.1:1",
+            "172.32.0.1:1",
+            "[2001:db8::1]:1",
+            "[::ffff:203.0.113.1]:1",
+            "0.0.0.0:1",
+        ] {
+            assert!(!is_local_text(public), "{public}");
+        }
+    }
+
+    #[test]
+    fn no_address_is_published_where_everybody_reads() {
+        let relay = TransportAddr::Relay("https://relay.example".parse().unwrap());
+        let known = vec![
+            TransportAddr::Ip("192.168.3.4:1".parse().unwrap()),
+            relay.clone(),
+            TransportAddr::Ip("203.0.113.1:1".parse().unwrap()),
+        ];
+        assert_eq!(home_relay_only().apply(&known).into_owned(), [relay]);
     }
 }

@@ -7,6 +7,8 @@
 mod connection;
 mod endpoint;
 mod peers;
+mod relay;
+mod watch;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,17 +18,22 @@ use std::time::Duration;
 
 use iroh::RelayUrl;
 
-pub use endpoint::NetworkError;
-pub(crate) use peers::PeersHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
+pub(crate) use connection::seen_at;
+pub use endpoint::NetworkError;
+pub(crate) use endpoint::{endpoint_addr, is_local, own_hint};
+pub(crate) use peers::PeersHandle;
+pub(crate) use watch::History;
+
+use self::relay::Relay;
 use crate::access::Hint;
-use crate::discovery::mdns;
+use crate::discovery::{bootstrap, mdns};
 use crate::events::Found;
 use crate::shared::Shared;
 use crate::store::peers::{last_port, remember_port};
 use crate::store::{Durability, StoreError};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// How far the node reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,15 +82,27 @@ impl FromStr for Mode {
 
 /// How the node reaches others.
 #[derive(Clone, Debug)]
+// Each is a switch of its own.
+#[allow(clippy::struct_excessive_bools)]
 pub struct NetworkConfig {
-    /// How far.
-    pub mode: Mode,
+    /// How far; without any as far as was chosen last, and at first to the internet.
+    pub mode: Option<Mode>,
     /// Addresses to listen at; by default a free port on all interfaces.
     pub bind: Vec<SocketAddr>,
     /// Peers to connect to, beside those in the address book.
     pub peers: Vec<Hint>,
-    /// Relays in place of the public ones.
+    /// Relays in place of the public ones and of the public lookup.
     pub relays: Vec<RelayUrl>,
+    /// Whether the public relays are used where no others are named.
+    pub public_relays: bool,
+    /// Whether the public address lookup is used, which learns the home relay and no address.
+    pub public_lookup: bool,
+    /// Nodes that introduce peers to each other.
+    pub bootstrap: Vec<Hint>,
+    /// Whether to introduce others that ask for it.
+    pub serves_bootstrap: bool,
+    /// Where to serve a relay for others, if anywhere.
+    pub serves_relay: Option<SocketAddr>,
     /// Whether to announce and look for peers on the local network by multicast DNS.
     pub mdns: bool,
 }
@@ -91,12 +110,24 @@ pub struct NetworkConfig {
 impl Default for NetworkConfig {
     fn default() -> Self {
         Self {
-            mode: Mode::default(),
+            mode: None,
             bind: Vec::new(),
             peers: Vec::new(),
             relays: Vec::new(),
+            public_relays: true,
+            public_lookup: true,
+            bootstrap: Vec::new(),
+            serves_bootstrap: false,
+            serves_relay: None,
             mdns: true,
         }
+    }
+}
+
+impl NetworkConfig {
+    /// Whether a relay is to be expected in a mode.
+    fn has_relays(&self, mode: Mode) -> bool {
+        mode == Mode::Internet && (self.public_relays || !self.relays.is_empty())
     }
 }
 
@@ -107,7 +138,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) struct Network {
     endpoint: iroh::Endpoint,
     peers: PeersHandle,
+    relay: Option<Relay>,
+    /// Cancelled by the network itself when it wants to be built anew.
+    rebuild: CancellationToken,
     cancel: CancellationToken,
+    /// Ends everything when the network is dropped.
+    _guard: DropGuard,
     tasks: TaskTracker,
 }
 
@@ -116,36 +152,36 @@ impl Network {
     pub(crate) async fn start(
         shared: Arc<Shared>,
         config: &NetworkConfig,
+        mode: Mode,
         known: Vec<Hint>,
+        history: tokio::sync::watch::Sender<History>,
     ) -> Result<Option<Self>, NetworkError> {
-        if config.mode == Mode::Offline {
+        if mode == Mode::Offline {
             return Ok(None);
         }
         let last = shared.readers.run(last_port).await.unwrap_or_default();
-        let (endpoint, book) = endpoint::bind(&shared.key, config, last).await?;
+        let relay = match config.serves_relay {
+            Some(address) => Some(Relay::serve(address).await?),
+            None => None,
+        };
+        let (endpoint, book) = endpoint::bind(&shared.key, config, mode, last).await?;
         if let Some(port) = endpoint::port(&endpoint).filter(|port| Some(*port) != last) {
-            let noted: Result<(), StoreError> = shared
-                .writer
-                .run(Durability::Refetchable, move |connection, _| {
-                    remember_port(connection, port)
-                })
-                .await;
-            if let Err(error) = noted {
-                tracing::debug!(%error, "the port was not noted");
-            }
+            note_port(&shared, port).await;
         }
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let rebuild = CancellationToken::new();
         let known = known.into_iter().map(|hint| (hint, Found::AddressBook));
         let configured = config
             .peers
             .iter()
             .map(|hint| (hint.clone(), Found::Configured));
         let peers = peers::spawn(
-            shared,
+            Arc::clone(&shared),
             endpoint.clone(),
             book,
-            config.mode,
+            mode,
+            config.serves_bootstrap,
             configured.chain(known).collect(),
             cancel.clone(),
             &tasks,
@@ -153,9 +189,31 @@ impl Network {
         if config.mdns {
             tasks.spawn(mdns::run(endpoint.clone(), peers.clone(), cancel.clone()));
         }
+        for node in &config.bootstrap {
+            tasks.spawn(bootstrap::run_client(
+                Arc::clone(&shared),
+                endpoint.clone(),
+                mode,
+                peers.clone(),
+                node.clone(),
+                cancel.clone(),
+            ));
+        }
+        tasks.spawn(watch::run(
+            shared,
+            endpoint.clone(),
+            config.has_relays(mode),
+            peers.watch_connections(),
+            history,
+            rebuild.clone(),
+            cancel.clone(),
+        ));
         Ok(Some(Self {
             endpoint,
             peers,
+            relay,
+            rebuild,
+            _guard: cancel.clone().drop_guard(),
             cancel,
             tasks,
         }))
@@ -165,19 +223,32 @@ impl Network {
         &self.peers
     }
 
+    /// Runs a task until it is done or the network ends.
+    pub(crate) fn tend(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.cancel.clone();
+        self.tasks.spawn(async move {
+            cancel.run_until_cancelled(task).await;
+        });
+    }
+
+    /// Cancelled when the network wants to be built anew.
+    pub(crate) fn rebuild(&self) -> CancellationToken {
+        self.rebuild.clone()
+    }
+
     /// Socket addresses at which others may reach this node.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         endpoint::addresses(&self.endpoint)
     }
 
+    /// The relay that is served here.
+    pub(crate) fn relay_url(&self) -> Option<RelayUrl> {
+        self.relay.as_ref().and_then(Relay::url)
+    }
+
     /// This node as a hint in a code.
     pub(crate) fn hint(&self) -> Hint {
-        let address = self.endpoint.addr();
-        Hint {
-            endpoint: self.endpoint.id().into(),
-            addresses: self.addresses(),
-            relay: address.relay_urls().next().cloned(),
-        }
+        own_hint(&self.endpoint)
     }
 
     /// Ends all sessions and closes the sockets, in bounded time.
@@ -191,5 +262,20 @@ impl Network {
         {
             tracing::debug!("the endpoint did not close in time");
         }
+        if let Some(relay) = self.relay {
+            relay.stop().await;
+        }
+    }
+}
+
+async fn note_port(shared: &Shared, port: u16) {
+    let noted: Result<(), StoreError> = shared
+        .writer
+        .run(Durability::Refetchable, move |connection, _| {
+            remember_port(connection, port)
+        })
+        .await;
+    if let Err(error) = noted {
+        tracing::debug!(%error, "the port was not noted");
     }
 }

@@ -11,16 +11,17 @@ use std::time::Duration;
 
 use iroh::address_lookup::memory::MemoryLookup;
 use iroh::endpoint::Connection;
-use iroh::{Endpoint, EndpointAddr, TransportAddr};
+use iroh::{Endpoint, EndpointAddr};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::endpoint::{ALPN, is_local};
+use super::endpoint::{ALPN, endpoint_addr, is_local};
 use super::{Mode, connection};
 use crate::access::Hint;
-use crate::events::{Event, Found};
+use crate::discovery::bootstrap::{self, Introducer};
+use crate::events::{Event, Found, Route};
 use crate::identity::AuthorId;
 use crate::shared::Shared;
 
@@ -68,6 +69,17 @@ pub(super) enum Message {
     },
     /// The set of documents grew: every peer may share one now.
     DocumentsChanged,
+    /// Asks how the peers that are known stand.
+    Links(oneshot::Sender<Vec<PeerLink>>),
+}
+
+/// How a peer that is known stands.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerLink {
+    pub(crate) peer: AuthorId,
+    pub(crate) found: Found,
+    /// Route and round-trip time in milliseconds of a connection that stands.
+    pub(crate) route: Option<(Route, u64)>,
 }
 
 /// The way to the actor.
@@ -76,6 +88,8 @@ pub(crate) struct PeersHandle {
     messages: mpsc::Sender<Message>,
     /// Whether some dial has neither succeeded nor failed yet.
     busy: watch::Receiver<bool>,
+    /// How many connections stand.
+    connections: watch::Receiver<usize>,
 }
 
 impl PeersHandle {
@@ -86,6 +100,18 @@ impl PeersHandle {
 
     pub(super) async fn send(&self, message: Message) {
         let _ = self.messages.send(message).await;
+    }
+
+    /// How the peers that are known stand.
+    pub(crate) async fn links(&self) -> Vec<PeerLink> {
+        let (answer, links) = oneshot::channel();
+        self.send(Message::Links(answer)).await;
+        links.await.unwrap_or_default()
+    }
+
+    /// How many connections stand.
+    pub(crate) fn watch_connections(&self) -> watch::Receiver<usize> {
+        self.connections.clone()
     }
 
     /// Whether peers are being dialled for the first time.
@@ -113,8 +139,9 @@ struct Peer {
     pause: Duration,
     /// Neither reached nor failed to be reached since it was added or documents changed.
     is_fresh: bool,
-    /// Known from nothing but its own connection.
-    is_incoming: bool,
+    /// How it became known first; known from nothing but its own connection if
+    /// [`Found::Incoming`].
+    found: Found,
 }
 
 struct Actor {
@@ -125,6 +152,9 @@ struct Actor {
     peers: HashMap<AuthorId, Peer>,
     handle: PeersHandle,
     busy: watch::Sender<bool>,
+    connected: watch::Sender<usize>,
+    /// Serves those that ask to be introduced to each other.
+    introducer: Option<Arc<Introducer>>,
     boot: Boot,
     /// Room for connections from outside that have not said hello yet.
     greetings: Arc<Semaphore>,
@@ -133,18 +163,32 @@ struct Actor {
 }
 
 /// Starts the actor.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn spawn(
     shared: Arc<Shared>,
     endpoint: Endpoint,
     book: MemoryLookup,
     mode: Mode,
+    serves_bootstrap: bool,
     known: Vec<(Hint, Found)>,
     cancel: CancellationToken,
     tasks: &TaskTracker,
 ) -> PeersHandle {
     let (messages, queue) = mpsc::channel(QUEUE_MAX);
     let (busy_sender, busy) = watch::channel(false);
-    let handle = PeersHandle { messages, busy };
+    let (connected, connections) = watch::channel(0);
+    let handle = PeersHandle {
+        messages,
+        busy,
+        connections,
+    };
+    let introducer = serves_bootstrap.then(|| {
+        Arc::new(Introducer::new(
+            Arc::clone(&shared),
+            endpoint.clone(),
+            handle.clone(),
+        ))
+    });
     let mut actor = Actor {
         shared,
         endpoint,
@@ -153,6 +197,8 @@ pub(super) fn spawn(
         peers: HashMap::new(),
         handle: handle.clone(),
         busy: busy_sender,
+        connected,
+        introducer,
         boot: crate::random::array(),
         greetings: Arc::new(Semaphore::new(GREETINGS_MAX)),
         cancel,
@@ -193,6 +239,9 @@ impl Actor {
             let is_busy = self.peers.values().any(|peer| peer.is_fresh);
             self.busy
                 .send_if_modified(|busy| std::mem::replace(busy, is_busy) != is_busy);
+            let connections = self.connections();
+            self.connected
+                .send_if_modified(|count| std::mem::replace(count, connections) != connections);
         }
         for peer in self.peers.values() {
             if let State::Connected(connected) = &peer.state {
@@ -252,6 +301,9 @@ impl Actor {
                     known.is_fresh = false;
                 }
             }
+            Message::Links(answer) => {
+                let _ = answer.send(self.links());
+            }
             Message::DocumentsChanged => {
                 for peer in self.peers.values_mut() {
                     if matches!(peer.state, State::Idle { .. }) {
@@ -262,27 +314,26 @@ impl Actor {
         }
     }
 
+    fn links(&self) -> Vec<PeerLink> {
+        self.peers
+            .iter()
+            .map(|(id, peer)| PeerLink {
+                peer: *id,
+                found: peer.found,
+                route: match &peer.state {
+                    State::Connected(connected) => Some(connection::route(&connected.connection)),
+                    _ => None,
+                },
+            })
+            .collect()
+    }
+
     fn add(&mut self, hint: &Hint, found: Found) {
         if hint.endpoint == self.shared.id {
             return;
         }
-        let Some(id) = hint.endpoint.endpoint_id() else {
+        let Some(address) = endpoint_addr(hint, self.mode) else {
             return;
-        };
-        let addresses = hint
-            .addresses
-            .iter()
-            .filter(|address| self.mode == Mode::Internet || is_local(address))
-            .map(|address| TransportAddr::Ip(*address))
-            .chain(
-                hint.relay
-                    .iter()
-                    .filter(|_| self.mode == Mode::Internet)
-                    .map(|relay| TransportAddr::Relay(relay.clone())),
-            );
-        let address = EndpointAddr {
-            id,
-            addrs: addresses.collect(),
         };
         let is_known = self.peers.contains_key(&hint.endpoint);
         if !is_known && self.peers.len() >= PEERS_MAX {
@@ -292,8 +343,13 @@ impl Actor {
         if !address.addrs.is_empty() {
             self.book.add_endpoint_info(address);
         }
-        let peer = self.peers.entry(hint.endpoint).or_insert_with(Peer::new);
-        peer.is_incoming = false;
+        let peer = self
+            .peers
+            .entry(hint.endpoint)
+            .or_insert_with(|| Peer::new(found));
+        if peer.found == Found::Incoming {
+            peer.found = found;
+        }
         match &peer.state {
             State::Idle { .. } => peer.wake(),
             // A dial goes to the addresses that were known when it began.
@@ -340,6 +396,7 @@ impl Actor {
             };
             let (endpoint, handle, id) = (self.endpoint.clone(), self.handle.clone(), *id);
             let (shared, cancel, boot) = (Arc::clone(&self.shared), self.cancel.clone(), self.boot);
+            let is_local_only = self.mode == Mode::Local;
             self.tasks.spawn(async move {
                 let dial = tokio::time::timeout(DIAL_TIMEOUT, endpoint.connect(endpoint_id, ALPN));
                 let dialled = tokio::select! {
@@ -348,7 +405,13 @@ impl Actor {
                 };
                 match dialled {
                     Ok(Ok(connection)) => {
-                        connection::run(shared, handle, connection, boot, true, None, cancel).await;
+                        let dialled = connection::Dialled {
+                            connection,
+                            boot,
+                            is_dialer: true,
+                            is_local_only,
+                        };
+                        connection::run(shared, handle, dialled, None, cancel).await;
                     }
                     Ok(Err(error)) => {
                         tracing::debug!(peer = ?id, %error, "dialling failed");
@@ -364,6 +427,14 @@ impl Actor {
     }
 
     fn accept(&self, incoming: iroh::endpoint::Incoming) {
+        if self.mode == Mode::Local
+            && let iroh::endpoint::IncomingAddr::Ip(address) = incoming.remote_addr()
+            && !is_local(&address)
+        {
+            // Not even a refusal leaves the local network.
+            incoming.ignore();
+            return;
+        }
         let greeting = Arc::clone(&self.greetings).try_acquire_owned();
         let Ok(greeting) = greeting else {
             incoming.refuse();
@@ -379,6 +450,7 @@ impl Actor {
             self.cancel.clone(),
             self.boot,
         );
+        let (introducer, mode) = (self.introducer.clone(), self.mode);
         self.tasks.spawn(async move {
             let accepted = async {
                 tokio::time::timeout(DIAL_TIMEOUT, incoming.accept().ok()?)
@@ -390,18 +462,23 @@ impl Actor {
                 () = cancel.cancelled() => return,
                 connection = accepted => connection,
             };
-            if let Some(connection) = connection {
-                connection::run(
-                    shared,
-                    handle,
-                    connection,
-                    boot,
-                    false,
-                    Some(greeting),
-                    cancel,
-                )
-                .await;
+            let Some(connection) = connection else {
+                return;
+            };
+            if connection.alpn() == bootstrap::ALPN {
+                drop(greeting);
+                if let Some(introducer) = introducer {
+                    introducer.serve(connection, cancel).await;
+                }
+                return;
             }
+            let dialled = connection::Dialled {
+                connection,
+                boot,
+                is_dialer: false,
+                is_local_only: mode == Mode::Local,
+            };
+            connection::run(shared, handle, dialled, Some(greeting), cancel).await;
         });
     }
 
@@ -419,7 +496,10 @@ impl Actor {
         }
         let own = self.shared.id;
         let known = self.peers.contains_key(&id);
-        let peer = self.peers.entry(id).or_insert_with(Peer::new);
+        let peer = self
+            .peers
+            .entry(id)
+            .or_insert_with(|| Peer::new(Found::Incoming));
         if let State::Connected(present) = &peer.state {
             let is_same_run = present.boot == boot;
             let is_simultaneous = present.since.elapsed() < SIMULTANEOUS;
@@ -446,7 +526,6 @@ impl Actor {
         });
         peer.is_fresh = false;
         if !known {
-            peer.is_incoming = true;
             self.shared.events.emit(&Event::PeerFound {
                 peer: id,
                 found: Found::Incoming,
@@ -463,7 +542,7 @@ impl Actor {
                 known.pause = PAUSE_MIN;
             }
             known.rest();
-            if is_stranger && known.is_incoming {
+            if is_stranger && known.found == Found::Incoming {
                 // Whoever came by itself and has nothing in common is nobody to remember.
                 self.peers.remove(peer);
             } else if is_stranger {
@@ -476,14 +555,14 @@ impl Actor {
 }
 
 impl Peer {
-    fn new() -> Self {
+    fn new(found: Found) -> Self {
         Self {
             state: State::Idle {
                 due: Instant::now(),
             },
             pause: PAUSE_MIN,
             is_fresh: true,
-            is_incoming: false,
+            found,
         }
     }
 

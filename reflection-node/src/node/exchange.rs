@@ -118,9 +118,6 @@ async fn changed(busy: Option<&mut watch::Receiver<bool>>) {
 
 fn add(counts: &mut SyncCounts, event: &Event) {
     if let Event::SyncFinished { counts: one, .. } = event {
-        counts.operations_in += one.operations_in;
-        counts.operations_out += one.operations_out;
-        counts.bytes_in += one.bytes_in;
-        counts.bytes_out += one.bytes_out;
+        counts.add(one);
     }
 }

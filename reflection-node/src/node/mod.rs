@@ -4,6 +4,7 @@
 mod compaction;
 mod documents;
 mod exchange;
+mod meetings;
 mod network;
 mod operations;
 
@@ -11,14 +12,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
 use crate::identity::{AuthorId, AuthorKey};
-use crate::network::{Network, NetworkConfig, NetworkError};
+use crate::network::{History, Mode, Network, NetworkConfig, NetworkError};
 use crate::pipeline::{Application, Compactor, Processor};
 use crate::shared::Shared;
+use crate::store::peers::last_mode;
 use crate::store::{
     DataFolder, Readers, StoreError, Writer, check_author, documents as stored_documents,
     open_connection, prepare,
@@ -26,6 +28,7 @@ use crate::store::{
 pub use compaction::{CompactError, Compacted, LogSize};
 pub use documents::{DocumentError, DocumentInfo, DocumentStatus};
 pub use exchange::SyncReport;
+pub use network::PeerInfo;
 
 /// Why a node could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +62,7 @@ struct Inner {
     /// The data folder.
     path: PathBuf,
     compactor: Option<Arc<dyn Compactor>>,
-    /// Cancelled when the node ends.
+    /// Cancelled when the node ends: changes of the network end at once then.
     closing: CancellationToken,
 }
 
@@ -72,7 +75,10 @@ struct Parts {
 
 struct NetworkState {
     config: NetworkConfig,
+    mode: Mode,
     running: Option<Network>,
+    /// What one network has seen and the next should know.
+    history: watch::Sender<History>,
 }
 
 /// Threads of the asynchronous runtime: sync is bound by the store's one writing thread.
@@ -107,7 +113,10 @@ impl Node {
                 return Err(error);
             }
         };
-        let mode = network.mode;
+        let mode = match network.mode {
+            Some(mode) => mode,
+            None => shared.readers.run(last_mode).await?.unwrap_or_default(),
+        };
         let node = Self {
             inner: Arc::new(Inner {
                 shared,
@@ -116,7 +125,9 @@ impl Node {
                 closing: CancellationToken::new(),
                 network: Mutex::new(NetworkState {
                     config: network,
+                    mode,
                     running: None,
+                    history: watch::channel(History::default()).0,
                 }),
                 path: folder.path().to_owned(),
                 parts: Mutex::new(Some(Parts {
@@ -126,7 +137,12 @@ impl Node {
                 })),
             }),
         };
-        if let Err(error) = node.set_mode(mode).await {
+        let events = node.inner.shared.events.subscribe();
+        let listening = meetings::run(Arc::clone(&node.inner.shared), events);
+        node.inner.runtime.spawn(listening);
+        let starting = node.clone();
+        let started = node.inside(async move { starting.start_network(mode).await });
+        if let Err(error) = started.await {
             node.shutdown(Duration::from_secs(1)).await;
             return Err(error.into());
         }
@@ -167,9 +183,9 @@ impl Node {
         self.inner.shared.id
     }
 
-    /// What happens from now on.
+    /// What happens from now on; the first who asks is told what happened since the start too.
     pub fn events(&self) -> Events {
-        self.inner.shared.events.subscribe()
+        self.inner.shared.events.subscribe_from_start()
     }
 
     /// Runs a future on the node's runtime, whatever executor awaits it.

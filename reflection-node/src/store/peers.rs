@@ -8,7 +8,41 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::StoreError;
 use super::documents::{DocumentRow, to_sql};
 use crate::access::Hint;
+use crate::events::SyncCounts;
 use crate::identity::AuthorId;
+use crate::network::Mode;
+
+/// The last exchange with each peer.
+pub(crate) const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS peer_syncs (
+    endpoint BLOB PRIMARY KEY,
+    time_us INTEGER NOT NULL,
+    operations_in INTEGER NOT NULL,
+    operations_out INTEGER NOT NULL,
+    bytes_in INTEGER NOT NULL,
+    bytes_out INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// The last exchange of documents with a peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastSync {
+    /// When it ended, microseconds since 1970.
+    pub time_us: u64,
+    /// What went over the wire.
+    pub counts: SyncCounts,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A peer in the address book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KnownPeer {
+    pub(crate) hint: Hint,
+    pub(crate) last_seen_us: Option<u64>,
+    pub(crate) last_sync: Option<LastSync>,
+}
 
 /// Most addresses kept of one peer.
 const ADDRESSES_MAX: usize = 8;
@@ -71,6 +105,64 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<Hint>, StoreError> {
     Ok(peers)
 }
 
+/// All known peers, with what is remembered of them.
+pub(crate) fn book(connection: &Connection) -> Result<Vec<KnownPeer>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT last_seen_us, time_us, operations_in, operations_out, bytes_in, bytes_out,
+                duration_ms
+         FROM peers LEFT JOIN peer_syncs USING (endpoint) WHERE endpoint = ?1",
+    )?;
+    all(connection)?
+        .into_iter()
+        .map(|hint| {
+            let (last_seen_us, last_sync) =
+                statement.query_row([hint.endpoint.as_bytes().as_slice()], |row| {
+                    let number =
+                        |at| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)?.unsigned_abs());
+                    let last_sync = match row.get::<_, Option<i64>>(1)? {
+                        None => None,
+                        Some(time_us) => Some(LastSync {
+                            time_us: time_us.unsigned_abs(),
+                            counts: SyncCounts {
+                                operations_in: number(2)?,
+                                operations_out: number(3)?,
+                                bytes_in: number(4)?,
+                                bytes_out: number(5)?,
+                            },
+                            duration_ms: number(6)?,
+                        }),
+                    };
+                    Ok((row.get::<_, Option<i64>>(0)?, last_sync))
+                })?;
+            Ok(KnownPeer {
+                hint,
+                last_seen_us: last_seen_us.map(i64::unsigned_abs),
+                last_sync,
+            })
+        })
+        .collect()
+}
+
+/// Notes the last exchange with a peer.
+pub(crate) fn remember_sync(
+    connection: &Connection,
+    endpoint: &AuthorId,
+    sync: &LastSync,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO peer_syncs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![
+            endpoint.as_bytes().as_slice(),
+            to_sql(sync.time_us),
+            to_sql(sync.counts.operations_in),
+            to_sql(sync.counts.operations_out),
+            to_sql(sync.counts.bytes_in),
+            to_sql(sync.counts.bytes_out),
+            to_sql(sync.duration_ms),
+        ])?;
+    Ok(())
+}
+
 fn decode_addresses(mut bytes: &[u8]) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     while let Some((&length, rest)) = bytes.split_first() {
@@ -101,6 +193,28 @@ pub(crate) fn remember_port(connection: &Connection, port: u16) -> Result<(), St
         "INSERT INTO meta (name, value) VALUES ('port', ?1)
          ON CONFLICT (name) DO UPDATE SET value = ?1",
         [port.to_be_bytes().as_slice()],
+    )?;
+    Ok(())
+}
+
+/// How far the node was to reach last.
+pub(crate) fn last_mode(connection: &Connection) -> Result<Option<Mode>, StoreError> {
+    let found: Option<Vec<u8>> = connection
+        .query_row("SELECT value FROM meta WHERE name = 'mode'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(found
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .and_then(|word| word.parse().ok()))
+}
+
+/// Notes how far the node is to reach.
+pub(crate) fn remember_mode(connection: &Connection, mode: Mode) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO meta (name, value) VALUES ('mode', ?1)
+         ON CONFLICT (name) DO UPDATE SET value = ?1",
+        [mode.as_str().as_bytes()],
     )?;
     Ok(())
 }

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The two frames between a peer and a bootstrap node: CBOR arrays behind their length as four
+//! big-endian bytes. docs/format.md lists them.
+
+use std::net::SocketAddr;
+
+use minicbor::{Decoder, Encoder};
+
+use super::rendezvous::Token;
+use crate::access::Hint;
+use crate::identity::AuthorId;
+use crate::wire::{decode_address, encode_address};
+
+/// Most tokens in one frame.
+pub(super) const TOKENS_PER_FRAME_MAX: usize = 1024;
+/// Largest frame.
+pub(super) const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Most addresses of one peer.
+pub(super) const ADDRESSES_MAX: usize = 8;
+/// Longest name of a relay.
+const RELAY_BYTES_MAX: usize = 512;
+
+/// Where a peer says that it can be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reach {
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) relay: Option<iroh::RelayUrl>,
+}
+
+impl Reach {
+    pub(super) fn of(hint: &Hint) -> Self {
+        Self {
+            addresses: hint.addresses.iter().take(ADDRESSES_MAX).copied().collect(),
+            relay: hint.relay.clone(),
+        }
+    }
+
+    pub(super) fn into_hint(self, endpoint: AuthorId) -> Hint {
+        Hint {
+            endpoint,
+            addresses: self.addresses,
+            relay: self.relay,
+        }
+    }
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Frame {
+    /// From a peer: the tokens of its documents. The first frame of a registration replaces all
+    /// that came before.
+    Register {
+        is_first: bool,
+        reach: Reach,
+        tokens: Vec<Token>,
+    },
+    /// To a peer: somebody who showed the same token.
+    Introduce { peer: AuthorId, reach: Reach },
+}
+
+/// The bytes are not a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+impl From<minicbor::decode::Error> for Malformed {
+    fn from(_: minicbor::decode::Error) -> Self {
+        Self
+    }
+}
+
+impl Frame {
+    /// The frame with its length in front.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 4];
+        // Writing to a vector cannot fail: the error type is uninhabited.
+        let written = self.encode_fields(&mut Encoder::new(&mut bytes));
+        debug_assert!(written.is_ok());
+        let length = u32::try_from(bytes.len() - 4).unwrap_or(u32::MAX);
+        bytes[..4].copy_from_slice(&length.to_be_bytes());
+        bytes
+    }
+
+    fn encode_fields(
+        &self,
+        encoder: &mut Encoder<&mut Vec<u8>>,
+    ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+        match self {
+            Self::Register {
+                is_first,
+                reach,
+                tokens,
+            } => {
+                encoder.array(5)?.u8(0)?.bool(*is_first)?;
+                encode_reach(encoder, reach)?;
+                encoder.array(tokens.len() as u64)?;
+                for token in tokens {
+                    encoder.bytes(token)?;
+                }
+            }
+            Self::Introduce { peer, reach } => {
+                encoder.array(4)?.u8(1)?.bytes(peer.as_bytes())?;
+                encode_reach(encoder, reach)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes the bytes behind the length.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut decoder = Decoder::new(bytes);
+        let elements = decoder.array()?.ok_or(Malformed)?;
+        let frame = match (decoder.u8()?, elements) {
+            (0, 5) => Self::Register {
+                is_first: decoder.bool()?,
+                reach: decode_reach(&mut decoder)?,
+                tokens: decode_tokens(&mut decoder)?,
+            },
+            (1, 4) => Self::Introduce {
+                peer: AuthorId::from_bytes(decoder.bytes()?.try_into().map_err(|_| Malformed)?),
+                reach: decode_reach(&mut decoder)?,
+            },
+            _ => return Err(Malformed),
+        };
+        if decoder.position() == bytes.len() {
+            Ok(frame)
+        } else {
+            Err(Malformed)
+        }
+    }
+}
+
+fn encode_reach(
+    encoder: &mut Encoder<&mut Vec<u8>>,
+    reach: &Reach,
+) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+    encoder.array(reach.addresses.len() as u64)?;
+    for address in &reach.addresses {
+        encoder.bytes(&encode_address(address))?;
+    }
+    match &reach.relay {
+        Some(relay) => encoder.str(relay.as_str())?,
+        None => encoder.null()?,
+    };
+    Ok(())
+}
+
+fn decode_reach(decoder: &mut Decoder<'_>) -> Result<Reach, Malformed> {
+    let count = count(decoder, ADDRESSES_MAX)?;
+    let addresses = (0..count)
+        .map(|_| decode_address(decoder.bytes()?).ok_or(Malformed))
+        .collect::<Result<_, _>>()?;
+    let relay = if decoder.datatype()? == minicbor::data::Type::Null {
+        decoder.null()?;
+        None
+    } else {
+        let text = decoder.str()?;
+        if text.len() > RELAY_BYTES_MAX {
+            return Err(Malformed);
+        }
+        Some(text.parse().map_err(|_| Malformed)?)
+    };
+    Ok(Reach { addresses, relay })
+}
+
+fn decode_tokens(decoder: &mut Decoder<'_>) -> Result<Vec<Token>, Malformed> {
+    let count = count(decoder, TOKENS_PER_FRAME_MAX)?;
+    (0..count)
+        .map(|_| decoder.bytes()?.try_into().map_err(|_| Malformed))
+        .collect()
+}
+
+fn count(decoder: &mut Decoder<'_>, most: usize) -> Result<usize, Malformed> {
+    let count = decoder.array()?.ok_or(Malformed)?;
+    usize::try_from(count)
+        .ok()
+        .filter(|&count| count <= most)
+        .ok_or(Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frames() -> [Frame; 3] {
+        let reach = Reach {
+            addresses: vec![
+                "192.168.1.4:4000".parse().unwrap(),
+                "[2001:db8::1]:5".parse().unwrap(),
+            ],
+            relay: Some("https://relay.example".parse().unwrap()),
+        };
+        [
+            Frame::Register {
+                is_first: true,
+                reach: reach.clone(),
+                tokens: vec![[7; 32]; 3],
+            },
+            Frame::Register {
+                is_first: false,
+                reach: Reach::default(),
+                tokens: Vec::new(),
+            },
+            Frame::Introduce {
+                peer: AuthorId::from_bytes([4; 32]),
+                reach,
+            },
+        ]
+    }
+
+    #[test]
+    fn every_frame_survives_the_round_trip_and_no_cut_of_it_does() {
+        for frame in frames() {
+            let bytes = frame.encode();
+            assert_eq!(Frame::decode(&bytes[4..]), Ok(frame));
+            for end in 4..bytes.len() {
+                assert!(Frame::decode(&bytes[4..end]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_frame_is_within_the_bound() {
+        let frame = Frame::Register {
+            is_first: true,
+            reach: Reach {
+                addresses: vec!["[2001:db8::1]:5".parse().unwrap(); ADDRESSES_MAX],
+                relay: None,
+            },
+            tokens: vec![[7; 32]; TOKENS_PER_FRAME_MAX],
+        };
+        assert!(frame.encode().len() <= FRAME_BYTES_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn no_mutation_makes_the_decoder_panic(which in 0_usize..3, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            let mut bytes = frames()[which].encode();
+            let at = 4 + at.index(bytes.len() - 4);
+            bytes[at] = to;
+            let _ = Frame::decode(&bytes[4..]);
+        }
+    }
+}
