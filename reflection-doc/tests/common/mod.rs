@@ -30,7 +30,7 @@ impl Home {
 
     pub(crate) async fn open(&self) -> Library {
         let network = NetworkConfig {
-            mode: Mode::Offline,
+            mode: Some(Mode::Offline),
             mdns: false,
             ..NetworkConfig::default()
         };
