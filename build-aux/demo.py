@@ -11,6 +11,7 @@ import argparse
 import ctypes
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -39,6 +40,13 @@ SCRIPTS_BEN = "Hebrew שלום again, a party 🎉 and a wave 👋🏽"
 AT_ONCE_ANNA = " while both of them type"
 AT_ONCE_BEN = "and neither one has to wait"
 DURABLE = [f"# {TITLE}", GREETING + AT_ONCE_ANNA, ANSWER, SCRIPTS_ANNA, SCRIPTS_BEN, AT_ONCE_BEN]
+
+# The program is killed this often while somebody types, each time at a moment that the seed gives.
+KILLS = 3
+KILL_SEED = 20261121
+KILL_TITLE = "Nothing is lost"
+# What the window says while something is not on the disk yet.
+UNSAVED = {"Saving…", "Not saved"}
 
 
 class Failed(Exception):
@@ -286,6 +294,13 @@ class Person:
     def wait_for_text(self, text):
         wait_for(f"{self.name}'s window shows what was typed", lambda: (self.document() or "") == text)
 
+    def saved_text(self):
+        """The text, if the window says that all of it is saved; what is typed later can only make it longer."""
+        text = self.document()
+        if text is None or any(self.look(name) for name in UNSAVED):
+            return None
+        return text
+
     def picture(self, path):
         run("import", "-window", str(self.window), str(path))
 
@@ -405,13 +420,53 @@ class Stage:
             person.picture(self.out / f"5-{person.name.lower()}-dark.png")
         for person in self.people:
             person.close()
+        self.survive_kills()
         self.check_logs()
         return len("\n".join(DURABLE)), time.monotonic() - started
 
+    def survive_kills(self):
+        """Kills a program at once while somebody types in it: what it showed as saved is there afterwards."""
+        chance = random.Random(KILL_SEED)
+        anna = self.alone("Anna")
+        # A start ends in the document that was open last or in the library.
+        wait_for("Anna can make a document", lambda: anna.look("New Document") or anna.look("Document text"))
+        anna.keys("ctrl+n")
+        wait_for("Anna's new document is empty", lambda: anna.document() == "")
+        anna.go_to_text("ctrl+End")
+        anna.type(f"# {KILL_TITLE}\n")
+        kept = wait_for("the title is shown as saved", anna.saved_text)
+        for number in range(KILLS):
+            anna.go_to_text("ctrl+End")
+            line = " ".join(chance.choice(("alpha", "beta", "gamma", "delta")) for _ in range(40))
+            # In the background, so that the end comes in the middle of it.
+            typing = subprocess.Popen(["xdotool", "type", "--delay", str(KEY_DELAY_MS), "--", line])
+            end = time.monotonic() + chance.uniform(0.3, 2.5)
+            while time.monotonic() < end:
+                kept = anna.saved_text() or kept
+            anna.kill()
+            typing.kill()
+            typing.wait()
+            anna = self.alone("Anna")
+            wait_for("Anna sees the library or the document again",
+                     lambda: anna.look("Document text") or anna.sees(f"^{KILL_TITLE}"))
+            if not anna.look("Document text"):
+                self.open_from_library(anna, KILL_TITLE)
+            found = wait_for("the text is there", anna.document)
+            if not found.startswith(kept):
+                raise Failed(f"kill {number + 1} lost what was shown as saved: {kept!r} became {found!r}")
+            kept = found
+        anna.close()
+        say(f"Anna's program was killed {KILLS} times while she typed; all that was shown as saved is there.")
+
+    def alone(self, name):
+        person = Person(name, self.binary, self.folder, True, False)
+        self.people = [person]
+        return person
+
     @staticmethod
-    def open_from_library(person):
+    def open_from_library(person, title=TITLE):
         for element in person.everything():
-            if re.search(f"^{TITLE}", element.get_name() or ""):
+            if re.search(f"^{title}", element.get_name() or ""):
                 person.click(element)
                 return
 

@@ -76,3 +76,117 @@ async fn answer<T>(
         Err(_) => Err(KeyringError::NoAnswer),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::Write;
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    const SERVICE: &str = "org.freedesktop.secrets";
+
+    /// A keyring of its own on the session bus, unlocked.
+    struct Daemon {
+        child: Child,
+        _home: tempfile::TempDir,
+    }
+
+    impl Daemon {
+        fn start() -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let mut child = Command::new("gnome-keyring-daemon")
+                .args(["--foreground", "--unlock", "--components=secrets"])
+                .env("XDG_DATA_HOME", home.path())
+                .env("XDG_CACHE_HOME", home.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut password = child.stdin.take().unwrap();
+            password.write_all(b"a password").unwrap();
+            drop(password);
+            wait_for_owner(true);
+            Self { child, _home: home }
+        }
+    }
+
+    impl Drop for Daemon {
+        fn drop(&mut self) {
+            self.child.kill().unwrap();
+            self.child.wait().unwrap();
+            wait_for_owner(false);
+        }
+    }
+
+    /// Waits until the service is on the bus, or gone from it.
+    fn wait_for_owner(is_there: bool) {
+        let (sender, receiver) = async_channel::bounded(16);
+        let gone = sender.clone();
+        let watch = gtk::gio::bus_watch_name(
+            gtk::gio::BusType::Session,
+            SERVICE,
+            gtk::gio::BusNameWatcherFlags::NONE,
+            move |_, _, _| sender.try_send(true).unwrap(),
+            move |_, _| gone.try_send(false).unwrap(),
+        );
+        run(async {
+            let changed = async { while receiver.recv().await.unwrap() != is_there {} };
+            glib::future_with_timeout(Duration::from_secs(30), changed)
+                .await
+                .unwrap();
+        });
+        gtk::gio::bus_unwatch_name(watch);
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        glib::MainContext::default().block_on(future)
+    }
+
+    #[test]
+    fn a_key_is_made_once_for_each_folder_and_found_again() {
+        let (one, other) = (Path::new("/data/one"), Path::new("/data/other"));
+        assert!(
+            matches!(
+                run(load_or_create_key(one)),
+                Err(KeyringError::Failed(_) | KeyringError::NoAnswer)
+            ),
+            "without a service there is no key"
+        );
+        let daemon = Daemon::start();
+        let first = run(load_or_create_key(one)).unwrap();
+        assert_eq!(run(load_or_create_key(one)).unwrap().id(), first.id());
+        assert_ne!(run(load_or_create_key(other)).unwrap().id(), first.id());
+        assert_eq!(run(load_or_create_key(one)).unwrap().id(), first.id());
+        drop(daemon);
+        assert!(run(load_or_create_key(one)).is_err());
+    }
+
+    #[test]
+    fn what_is_no_key_is_left_alone() {
+        let daemon = Daemon::start();
+        let folder = Path::new("/data/damaged");
+        let attributes = HashMap::from([("xdg:schema", APP_ID), ("folder", "/data/damaged")]);
+        run(async {
+            let keyring = oo7::Keyring::new().await.unwrap();
+            let secret = oo7::Secret::blob(b"short");
+            keyring
+                .create_item("damaged", &attributes, secret, false)
+                .await
+                .unwrap();
+        });
+        assert!(matches!(
+            run(load_or_create_key(folder)),
+            Err(KeyringError::Malformed)
+        ));
+        run(async {
+            let keyring = oo7::Keyring::new().await.unwrap();
+            let items = keyring.search_items(&attributes).await.unwrap();
+            let secret = items[0].secret().await.unwrap();
+            assert_eq!((items.len(), secret.as_bytes()), (1, b"short".as_slice()));
+        });
+        drop(daemon);
+    }
+}
