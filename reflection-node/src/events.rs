@@ -149,6 +149,42 @@ pub enum Event {
         /// Which document.
         topic: TopicId,
     },
+    /// Somebody came online in a document: they opened it, or their device connected.
+    AuthorOnline {
+        /// In which document.
+        topic: TopicId,
+        /// Who.
+        author: AuthorId,
+    },
+    /// Somebody has neither the document open nor their device connected any more.
+    AuthorOffline {
+        /// In which document.
+        topic: TopicId,
+        /// Who.
+        author: AuthorId,
+    },
+    /// Somebody opened or closed a document, says something else about themselves, or was seen by
+    /// others later than was known.
+    PresenceChanged {
+        /// In which document.
+        topic: TopicId,
+        /// Who.
+        author: AuthorId,
+    },
+    /// A peer became a neighbour in the overlay of an open document.
+    NeighborUp {
+        /// Of which document.
+        topic: TopicId,
+        /// Which peer.
+        peer: AuthorId,
+    },
+    /// A peer is no neighbour any more.
+    NeighborDown {
+        /// Of which document.
+        topic: TopicId,
+        /// Which peer.
+        peer: AuthorId,
+    },
     /// An operation was refused.
     OperationRefused {
         /// For which document.

@@ -11,11 +11,13 @@
 //! pipeline   the path of an operation   sync       exchanging a document with a peer
 //! network    connections                discovery  finding peers
 //! migration  data of older versions
+//! presence   who is in a document       gossip     the overlay that tells it
 //! ```
 
 pub mod access;
 mod discovery;
 mod events;
+mod gossip;
 mod hex;
 pub mod identity;
 pub mod migration;
@@ -23,6 +25,7 @@ mod network;
 mod node;
 pub mod operation;
 pub mod pipeline;
+mod presence;
 mod random;
 mod shared;
 pub mod store;
@@ -36,6 +39,7 @@ pub use node::{
     CompactError, Compacted, DocumentError, DocumentInfo, DocumentStatus, LogSize, Node, PeerInfo,
     StartError, SyncReport,
 };
+pub use presence::{PRESENCE_BYTES_MAX, Person, Presence, PresenceError, TooMuchSaid};
 pub use rusqlite;
 pub use store::operations::{DocumentStatistics, Position};
 pub use store::peers::LastSync;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What all parts of a running node use: store, keys, events, and who is in which document.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +11,7 @@ use crate::access::{DocumentKeys, TopicId};
 use crate::events::{Event, EventHub};
 use crate::identity::{AuthorId, AuthorKey};
 use crate::pipeline::{Commit, Commits, Processor};
+use crate::presence::Rooms;
 use crate::store::documents::DocumentRow;
 use crate::store::{Readers, StoreError, WriterHandle, documents, operations};
 
@@ -42,6 +43,9 @@ pub(crate) struct Shared {
     pub(crate) readers: Arc<Readers>,
     pub(crate) commits: Commits,
     pub(crate) events: EventHub,
+    pub(crate) rooms: Rooms,
+    /// Who was told to be online, and where.
+    online: Mutex<HashSet<(TopicId, AuthorId)>>,
     documents: RwLock<HashMap<TopicId, KnownDocument>>,
     /// Counts changes of the set of documents.
     documents_changed: watch::Sender<u64>,
@@ -63,11 +67,13 @@ impl Shared {
             .collect();
         Self {
             id: key.id(),
-            key,
             writer,
             readers,
             commits: Commits::default(),
             events: EventHub::default(),
+            rooms: Rooms::new(key.id()),
+            key,
+            online: Mutex::default(),
             documents: RwLock::new(documents),
             documents_changed: watch::channel(0).0,
             status: Mutex::default(),
@@ -110,6 +116,8 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(topic);
         self.commits.remove(topic);
+        self.rooms.remove(topic);
+        self.lock_online().retain(|(known, _)| known != topic);
         self.documents_changed.send_modify(|count| *count += 1);
         self.events.emit(&Event::DocumentDeleted { topic: *topic });
     }
@@ -164,7 +172,30 @@ impl Shared {
         if is_current && before.map(|(_, status)| status) != status {
             self.status_changed.send_modify(|count| *count += 1);
             self.events.emit(&Event::DocumentStatus { topic });
+            self.note_online(topic, peer);
         }
+    }
+
+    /// Whether a session with a peer stands, in whatever document.
+    pub(crate) fn is_with(&self, peer: &AuthorId) -> bool {
+        let all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().any(|peers| peers.contains_key(peer))
+    }
+
+    /// Tells if somebody has come online or gone offline.
+    pub(crate) fn note_online(&self, topic: TopicId, author: AuthorId) {
+        let mut online = self.lock_online();
+        let is_online = self.rooms.is_here(&topic, &author)
+            || (self.peers_of(&topic).contains_key(&author) && self.document(&topic).is_some());
+        if is_online && online.insert((topic, author)) {
+            self.events.emit(&Event::AuthorOnline { topic, author });
+        } else if !is_online && online.remove(&(topic, author)) {
+            self.events.emit(&Event::AuthorOffline { topic, author });
+        }
+    }
+
+    fn lock_online(&self) -> std::sync::MutexGuard<'_, HashSet<(TopicId, AuthorId)>> {
+        self.online.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn peers_of(&self, topic: &TopicId) -> BTreeMap<AuthorId, PeerStatus> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Events as lines of JSON.
 
+use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::{Event, Found, Route};
 use serde_json::{Value, json};
@@ -35,6 +36,14 @@ fn connection(event: &str, peer: &AuthorId, by: &Route, rtt_ms: u64) -> Value {
         "address": address,
         "rtt_ms": rtt_ms,
     })
+}
+
+fn of_author(event: &str, topic: &TopicId, author: &AuthorId) -> Value {
+    json!({ "event": event, "document": topic.to_string(), "author": author.to_string() })
+}
+
+fn of_peer(event: &str, topic: &TopicId, peer: &AuthorId) -> Value {
+    json!({ "event": event, "document": topic.to_string(), "peer": peer.to_string() })
 }
 
 /// The line for an event; `None` for those that concern a screen alone.
@@ -90,6 +99,10 @@ pub(crate) fn to_json(event: &Event) -> Option<Value> {
             "duration_ms": duration_ms,
             "error": error,
         }),
+        Event::AuthorOnline { topic, author } => of_author("author-online", topic, author),
+        Event::AuthorOffline { topic, author } => of_author("author-offline", topic, author),
+        Event::NeighborUp { topic, peer } => of_peer("neighbor-up", topic, peer),
+        Event::NeighborDown { topic, peer } => of_peer("neighbor-down", topic, peer),
         Event::OperationRefused {
             topic,
             author,

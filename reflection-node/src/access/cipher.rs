@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Encryption of bodies: XChaCha20-Poly1305 under the read key.
+//! Encryption of bodies and presence: XChaCha20-Poly1305 under the read key.
 //!
-//! A sealed body is `nonce (24) ‖ ciphertext ‖ tag (16)`. The associated data binds it to topic,
-//! author and sequence number, so that a body cannot be moved to another place.
+//! What is sealed is `nonce (24) ‖ ciphertext ‖ tag (16)`. The associated data binds a body to
+//! topic, author and sequence number, so that it cannot be moved to another place, and a presence
+//! message to its topic.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -11,6 +12,7 @@ use super::{DocumentKeys, TopicId};
 use crate::identity::AuthorId;
 
 const BODY_DOMAIN: &[u8] = b"app.reflection body v1";
+const PRESENCE_DOMAIN: &[u8] = b"app.reflection presence v1";
 const NONCE_BYTES: usize = 24;
 /// What sealing adds to a body.
 pub(crate) const SEAL_BYTES: usize = NONCE_BYTES + 16;
@@ -57,18 +59,7 @@ pub(crate) fn encrypt_body(
     context: &BodyContext,
     plain: &[u8],
 ) -> Result<Vec<u8>, CipherError> {
-    let nonce: [u8; NONCE_BYTES] = crate::random::array();
-    let payload = Payload {
-        msg: plain,
-        aad: &context.associated_data(),
-    };
-    let sealed = cipher(keys)?
-        .encrypt(&XNonce::from(nonce), payload)
-        .map_err(|_| CipherError::Forged)?;
-    let mut body = Vec::with_capacity(NONCE_BYTES + sealed.len());
-    body.extend_from_slice(&nonce);
-    body.extend_from_slice(&sealed);
-    Ok(body)
+    seal(keys, &context.associated_data(), plain)
 }
 
 /// Opens a body at its place.
@@ -77,12 +68,45 @@ pub(crate) fn decrypt_body(
     context: &BodyContext,
     body: &[u8],
 ) -> Result<Vec<u8>, CipherError> {
-    let (nonce, sealed) = body
+    unseal(keys, &context.associated_data(), body)
+}
+
+/// Seals a presence message for everybody who can read the document.
+pub(crate) fn encrypt_presence(keys: &DocumentKeys, plain: &[u8]) -> Result<Vec<u8>, CipherError> {
+    seal(keys, &presence_data(keys), plain)
+}
+
+/// Opens a presence message of the document.
+pub(crate) fn decrypt_presence(keys: &DocumentKeys, sealed: &[u8]) -> Result<Vec<u8>, CipherError> {
+    unseal(keys, &presence_data(keys), sealed)
+}
+
+fn presence_data(keys: &DocumentKeys) -> Vec<u8> {
+    [PRESENCE_DOMAIN, keys.topic().as_bytes()].concat()
+}
+
+fn seal(keys: &DocumentKeys, associated: &[u8], plain: &[u8]) -> Result<Vec<u8>, CipherError> {
+    let nonce: [u8; NONCE_BYTES] = crate::random::array();
+    let payload = Payload {
+        msg: plain,
+        aad: associated,
+    };
+    let sealed = cipher(keys)?
+        .encrypt(&XNonce::from(nonce), payload)
+        .map_err(|_| CipherError::Forged)?;
+    let mut bytes = Vec::with_capacity(NONCE_BYTES + sealed.len());
+    bytes.extend_from_slice(&nonce);
+    bytes.extend_from_slice(&sealed);
+    Ok(bytes)
+}
+
+fn unseal(keys: &DocumentKeys, associated: &[u8], bytes: &[u8]) -> Result<Vec<u8>, CipherError> {
+    let (nonce, sealed) = bytes
         .split_first_chunk::<NONCE_BYTES>()
         .ok_or(CipherError::Forged)?;
     let payload = Payload {
         msg: sealed,
-        aad: &context.associated_data(),
+        aad: associated,
     };
     cipher(keys)?
         .decrypt(&XNonce::from(*nonce), payload)

@@ -13,6 +13,7 @@ const READ_KEY_CONTEXT: &str = "app.reflection 2026 document read key v1";
 const WRITE_KEY_CONTEXT: &str = "app.reflection 2026 document write key v1";
 const SYNC_KEY_CONTEXT: &str = "app.reflection 2026 document sync key v1";
 const TOPIC_CONTEXT: &str = "app.reflection 2026 document topic v1";
+const OVERLAY_CONTEXT: &str = "app.reflection 2026 document overlay v1";
 const WRITE_PROOF_DOMAIN: &[u8] = b"app.reflection write proof v1";
 
 /// What the network, stores and replicas know a document by: 32 bytes that tell nothing about it.
@@ -197,6 +198,14 @@ impl DocumentKeys {
     /// The key whose knowledge is proved before a peer is told anything.
     pub(crate) fn sync_key(&self) -> &[u8; 32] {
         &self.sync_key
+    }
+
+    /// What the document's gossip overlay is called. Nobody can tell it from the topic, which
+    /// stores and replicas' assignments show more freely.
+    pub(crate) fn overlay(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key(OVERLAY_CONTEXT);
+        hasher.update(&self.sync_key).update(self.topic.as_bytes());
+        *hasher.finalize().as_bytes()
     }
 
     pub(crate) fn write_public(&self) -> &[u8; 32] {

@@ -21,6 +21,8 @@ mod keys;
 
 pub use cipher::CipherError;
 pub(crate) use cipher::SEAL_BYTES;
-pub(crate) use cipher::{BodyContext, decrypt_body, encrypt_body};
+pub(crate) use cipher::{
+    BodyContext, decrypt_body, decrypt_presence, encrypt_body, encrypt_presence,
+};
 pub use code::{Code, CodeError, Hint};
 pub use keys::{Access, DocumentKeys, DocumentSecret, TopicId};

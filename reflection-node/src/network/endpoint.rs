@@ -2,18 +2,20 @@
 //! The iroh endpoint for each mode.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::address_lookup::memory::MemoryLookup;
 use iroh::address_lookup::{AddrFilter, DnsAddressLookup, PkarrPublisher, PkarrResolver};
-use iroh::endpoint::{BindOpts, QuicTransportConfig, presets};
+use iroh::endpoint::{BindOpts, QuicTransportConfig, VarInt, presets};
 use iroh::{Endpoint, EndpointAddr, RelayMap, RelayMode, TransportAddr};
 
 use super::{Mode, NetworkConfig};
 use crate::access::Hint;
 use crate::discovery::bootstrap;
-use crate::identity::AuthorKey;
+use crate::gossip::{self, Gate};
 use crate::migration::PROTOCOL_VERSION;
+use crate::shared::Shared;
 
 /// Protocol version and network in one: nodes that differ in it never talk.
 pub(crate) const ALPN: &[u8] = b"app.reflection/sync/1";
@@ -25,6 +27,11 @@ const _: () = assert!(
 const STREAMS_MAX: u32 = 1024;
 /// Bytes that a peer may send on one stream before they are read here.
 const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
+/// After this silence a connection is over, in milliseconds. A silent peer keeps it for five
+/// seconds more on the side that still sends, which is still less than the thirty after which
+/// nobody may be shown as online any more.
+const IDLE_TIMEOUT_MS: u32 = 20_000;
 
 /// Bytes that a peer may send on all its streams before they are read here.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
@@ -55,7 +62,7 @@ pub enum NetworkError {
 /// Where a free port is asked for, `port` is tried first: a node that comes back at the port it
 /// had is found by the addresses that others remember and that codes carry.
 pub(super) async fn bind(
-    key: &AuthorKey,
+    shared: Arc<Shared>,
     config: &NetworkConfig,
     mode: Mode,
     port: Option<u16>,
@@ -72,12 +79,12 @@ pub(super) async fn bind(
         for address in &mut again.bind {
             address.set_port(port);
         }
-        match bind_at(key, &again, mode).await {
+        match bind_at(Arc::clone(&shared), &again, mode).await {
             Ok(bound) => return Ok(bound),
             Err(error) => tracing::debug!(%error, "the port of last time is not free"),
         }
     }
-    bind_at(key, config, mode).await
+    bind_at(shared, config, mode).await
 }
 
 /// The port to come back to.
@@ -86,7 +93,7 @@ pub(super) fn port(endpoint: &Endpoint) -> Option<u16> {
 }
 
 async fn bind_at(
-    key: &AuthorKey,
+    shared: Arc<Shared>,
     config: &NetworkConfig,
     mode: Mode,
 ) -> Result<(Endpoint, MemoryLookup), NetworkError> {
@@ -94,14 +101,17 @@ async fn bind_at(
     let builder = reach(config, mode);
     let transport = QuicTransportConfig::builder()
         .max_concurrent_bidi_streams(STREAMS_MAX.into())
+        // Gossip connections alone have some; they are allowed where such a one is accepted.
         .max_concurrent_uni_streams(0_u32.into())
         .stream_receive_window(STREAM_WINDOW_BYTES.into())
         .receive_window(CONNECTION_WINDOW_BYTES.into())
         .keep_alive_interval(Duration::from_secs(5))
+        .max_idle_timeout(Some(VarInt::from(IDLE_TIMEOUT_MS).into()))
         .build();
     let mut builder = builder
-        .secret_key(key.iroh_secret())
+        .secret_key(shared.key.iroh_secret())
         .alpns(alpns(config))
+        .hooks(Gate(shared))
         .transport_config(transport)
         .address_lookup(book.clone());
     let bind_error = |reason: String| NetworkError::Bind {
@@ -138,7 +148,7 @@ async fn bind_at(
 
 /// The protocols that are answered.
 fn alpns(config: &NetworkConfig) -> Vec<Vec<u8>> {
-    let mut alpns = vec![ALPN.to_vec()];
+    let mut alpns = vec![ALPN.to_vec(), gossip::ALPN.to_vec()];
     if config.serves_bootstrap {
         alpns.push(bootstrap::ALPN.to_vec());
     }

@@ -164,7 +164,7 @@ impl Network {
             Some(address) => Some(Relay::serve(address).await?),
             None => None,
         };
-        let (endpoint, book) = endpoint::bind(&shared.key, config, mode, last).await?;
+        let (endpoint, book) = endpoint::bind(Arc::clone(&shared), config, mode, last).await?;
         if let Some(port) = endpoint::port(&endpoint).filter(|port| Some(*port) != last) {
             note_port(&shared, port).await;
         }

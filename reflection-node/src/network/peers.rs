@@ -22,6 +22,7 @@ use super::{Mode, connection};
 use crate::access::Hint;
 use crate::discovery::bootstrap::{self, Introducer};
 use crate::events::{Event, Found, Route};
+use crate::gossip::{self, GossipHandle};
 use crate::identity::AuthorId;
 use crate::shared::Shared;
 
@@ -30,6 +31,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// Until a peer is dialled again with whom nothing was in common. A new document shortens it.
 const STRANGER_PAUSE: Duration = Duration::from_hours(1);
+/// Until a peer is dialled that is known to be online with something that is not here.
+const DIFFERING_PAUSE: Duration = Duration::from_secs(2);
 /// Dials under way at once.
 const DIALS_MAX: usize = 16;
 /// Peers that are remembered while the node runs.
@@ -69,6 +72,8 @@ pub(super) enum Message {
     },
     /// The set of documents grew: every peer may share one now.
     DocumentsChanged,
+    /// A peer is online and has something that is not here.
+    Differing(AuthorId),
     /// Asks how the peers that are known stand.
     Links(oneshot::Sender<Vec<PeerLink>>),
 }
@@ -148,6 +153,7 @@ struct Actor {
     shared: Arc<Shared>,
     endpoint: Endpoint,
     book: MemoryLookup,
+    overlays: GossipHandle,
     mode: Mode,
     peers: HashMap<AuthorId, Peer>,
     handle: PeersHandle,
@@ -189,10 +195,12 @@ pub(super) fn spawn(
             handle.clone(),
         ))
     });
+    let overlays = gossip::spawn(Arc::clone(&shared), endpoint.clone(), cancel.clone(), tasks);
     let mut actor = Actor {
         shared,
         endpoint,
         book,
+        overlays,
         mode,
         peers: HashMap::new(),
         handle: handle.clone(),
@@ -215,6 +223,7 @@ impl Actor {
     async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let endpoint = self.endpoint.clone();
         let mut documents = self.shared.watch_documents();
+        let differing = self.shared.rooms.differing();
         loop {
             let due = self.next_due();
             tokio::select! {
@@ -233,6 +242,7 @@ impl Actor {
                     }
                     self.handle(Message::DocumentsChanged);
                 }
+                Ok(peer) = differing.recv() => self.handle(Message::Differing(peer)),
                 () = sleep_until(due) => {}
             }
             self.dial_due();
@@ -301,6 +311,7 @@ impl Actor {
                     known.is_fresh = false;
                 }
             }
+            Message::Differing(peer) => self.differing(&peer),
             Message::Links(answer) => {
                 let _ = answer.send(self.links());
             }
@@ -326,6 +337,15 @@ impl Actor {
                 },
             })
             .collect()
+    }
+
+    /// Dials a peer soon that has something which is not here.
+    fn differing(&mut self, peer: &AuthorId) {
+        if let Some(known) = self.peers.get_mut(peer)
+            && let State::Idle { due } = &mut known.state
+        {
+            *due = (*due).min(Instant::now() + DIFFERING_PAUSE);
+        }
     }
 
     fn add(&mut self, hint: &Hint, found: Found) {
@@ -444,9 +464,10 @@ impl Actor {
             incoming.refuse();
             return;
         }
-        let (shared, handle, cancel, boot) = (
+        let (shared, handle, overlays, cancel, boot) = (
             Arc::clone(&self.shared),
             self.handle.clone(),
+            self.overlays.clone(),
             self.cancel.clone(),
             self.boot,
         );
@@ -470,6 +491,10 @@ impl Actor {
                 if let Some(introducer) = introducer {
                     introducer.serve(connection, cancel).await;
                 }
+                return;
+            }
+            if connection.alpn() == gossip::ALPN {
+                overlays.accept(connection);
                 return;
             }
             let dialled = connection::Dialled {

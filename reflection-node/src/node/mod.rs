@@ -7,6 +7,7 @@ mod exchange;
 mod meetings;
 mod network;
 mod operations;
+mod presence;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

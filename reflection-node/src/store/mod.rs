@@ -11,6 +11,7 @@ pub(crate) mod documents;
 mod error;
 mod folder;
 pub(crate) mod operations;
+pub(crate) mod participants;
 pub(crate) mod peers;
 mod readers;
 mod schema;
