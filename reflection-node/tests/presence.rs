@@ -54,7 +54,7 @@ impl Peer {
 
     async fn at(folder: std::sync::Arc<tempfile::TempDir>, key: AuthorKey) -> Self {
         let network = NetworkConfig {
-            mode: Mode::Local,
+            mode: Some(Mode::Local),
             bind: vec!["127.0.0.1:0".parse().unwrap()],
             mdns: false,
             ..NetworkConfig::default()
