@@ -125,18 +125,13 @@ pub(crate) fn delete(connection: &Connection, topic: &TopicId) -> Result<bool, S
     let Some(document) = find(connection, topic)? else {
         return Ok(false);
     };
-    for table in [
-        "operations",
-        "logs",
-        "refused",
-        "document_peers",
-        "participants",
-    ] {
+    for table in ["operations", "logs", "refused", "document_peers"] {
         connection.execute(
             &format!("DELETE FROM {table} WHERE document = ?1"),
             [document.row.0],
         )?;
     }
+    super::participants::delete(connection, document.row)?;
     connection.execute("DELETE FROM documents WHERE id = ?1", [document.row.0])?;
     connection.execute(
         "DELETE FROM authors WHERE id NOT IN (SELECT author FROM logs)",

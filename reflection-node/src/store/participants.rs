@@ -47,6 +47,12 @@ pub(crate) fn note(
     Ok(())
 }
 
+/// Forgets the people of a document.
+pub(super) fn delete(connection: &Connection, document: DocumentRow) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM participants WHERE document = ?1", [document.0])?;
+    Ok(())
+}
+
 /// Who was seen in a document, and when.
 pub(crate) fn all(
     connection: &Connection,

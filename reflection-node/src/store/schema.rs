@@ -123,8 +123,8 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), StoreError> {
     }
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
-    transaction.execute_batch(super::peers::SCHEMA)?;
     transaction.execute_batch(super::participants::SCHEMA)?;
+    transaction.execute_batch(super::peers::SCHEMA)?;
     transaction.pragma_update(None, "user_version", DATA_VERSION)?;
     transaction.commit()?;
     Ok(())
