@@ -1,8 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What changed in the text because of somebody else.
+//! What changed in the text, and because of whom.
 
 use loro::TextDelta;
 use loro::event::{Diff, DiffEvent};
+use reflection_node::identity::AuthorId;
+
+use super::shape::{Piece, Shape};
+
+/// Where a change of the text comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was asked for here: an edit, a command, a restored version.
+    Local,
+    /// Something that was done here was undone or redone.
+    Undo,
+    /// Somebody else wrote it, or this author did so elsewhere. `None` where changes of several
+    /// people came together and cannot be told apart.
+    Remote(Option<AuthorId>),
+}
 
 /// One step from the text before to the text after. Steps apply in their order.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,6 +28,8 @@ pub enum Effect {
         at: usize,
         /// The text.
         text: String,
+        /// Where it comes from.
+        origin: Origin,
     },
     /// Text disappears.
     Delete {
@@ -20,6 +37,8 @@ pub enum Effect {
         at: usize,
         /// How many characters.
         count: usize,
+        /// Where it comes from.
+        origin: Origin,
     },
 }
 
@@ -27,10 +46,10 @@ impl std::fmt::Debug for Effect {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Never the text.
         match self {
-            Self::Insert { at, text } => {
+            Self::Insert { at, text, .. } => {
                 write!(formatter, "Insert {{ at: {at}, {} bytes }}", text.len())
             }
-            Self::Delete { at, count } => write!(formatter, "Delete {{ at: {at}, {count} }}"),
+            Self::Delete { at, count, .. } => write!(formatter, "Delete {{ at: {at}, {count} }}"),
         }
     }
 }
@@ -44,11 +63,13 @@ impl Effect {
             None => (text.chars().count() == at).then_some(text.len()),
         };
         match self {
-            Self::Insert { at, text: inserted } => {
+            Self::Insert {
+                at, text: inserted, ..
+            } => {
                 let byte = byte_at(text, *at)?;
                 text.insert_str(byte, inserted);
             }
-            Self::Delete { at, count } => {
+            Self::Delete { at, count, .. } => {
                 let (from, to) = (byte_at(text, *at)?, byte_at(text, at + count)?);
                 text.replace_range(from..to, "");
             }
@@ -57,27 +78,34 @@ impl Effect {
     }
 }
 
-/// Turns a CRDT event into steps. Loro counts in Unicode scalar values here.
-pub(super) fn collect(event: &DiffEvent<'_>, effects: &mut Vec<Effect>) {
+/// One event of the CRDT about the text.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    pub(super) steps: Vec<TextDelta>,
+}
+
+impl Change {
+    /// What it does to positions. Loro counts in Unicode scalar values here.
+    pub(super) fn shape(&self) -> Shape {
+        let mut shape = Shape::default();
+        for step in &self.steps {
+            shape.push(match step {
+                TextDelta::Retain { retain, .. } => Piece::Keep(*retain),
+                TextDelta::Insert { insert, .. } => Piece::Insert(insert.chars().count()),
+                TextDelta::Delete { delete } => Piece::Delete(*delete),
+            });
+        }
+        shape
+    }
+}
+
+/// Takes what an event says about the text.
+pub(super) fn collect(event: &DiffEvent<'_>, changes: &mut Vec<Change>) {
     for container in &event.events {
-        let Diff::Text(delta) = &container.diff else {
-            continue;
-        };
-        let mut at = 0;
-        for step in delta {
-            match step {
-                TextDelta::Retain { retain, .. } => at += retain,
-                TextDelta::Insert { insert, .. } => {
-                    effects.push(Effect::Insert {
-                        at,
-                        text: insert.clone(),
-                    });
-                    at += insert.chars().count();
-                }
-                TextDelta::Delete { delete } => {
-                    effects.push(Effect::Delete { at, count: *delete });
-                }
-            }
+        if let Diff::Text(delta) = &container.diff {
+            changes.push(Change {
+                steps: delta.clone(),
+            });
         }
     }
 }

@@ -3,18 +3,25 @@
 //!
 //! Invariants: positions and lengths are Unicode scalar values everywhere; after
 //! [`Engine::apply`] its effects, applied in order to a copy of the text before, give the text
-//! after; what was typed is either stored or still given by [`Engine::take_changes`].
+//! after; what was typed is either stored or still given by [`Engine::take_changes`]. Whatever
+//! changes the text also moves what remembers places in it: undo, cursors, runs of authors.
 
+mod apply;
+mod authorship;
 mod compaction;
+mod edit;
 mod effect;
 mod pace;
 mod peer;
+mod selection;
+mod shape;
 mod title;
+mod undo;
 mod update;
 
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use loro::{
     ContainerTrait, EventTriggerKind, ExportMode, IdSpan, LoroDoc, LoroError, LoroText,
@@ -23,13 +30,17 @@ use loro::{
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::operation::PLAIN_BODY_BYTES_MAX;
-use reflection_node::pipeline::Delivered;
 
+use authorship::Authorship;
 pub(crate) use compaction::{check_compaction, compact, keeps_everything};
-pub use effect::Effect;
+pub use edit::{AuthorRun, Rewrite, TextEdit, Undone};
+pub use effect::{Effect, Origin};
 pub use pace::{PACE, Pace};
 pub use peer::PeerId;
+use selection::Cursors;
+pub use selection::{Bias, CursorId, Selection};
 pub use title::title;
+use undo::Undo;
 pub(crate) use update::check_update;
 
 /// The root container that holds the text.
@@ -59,14 +70,11 @@ pub enum EngineError {
     Panicked,
 }
 
-/// Bodies from this size on are imported alone, in bytes.
-const LARGE_BODY_BYTES: usize = 16 * 1024;
+/// Tells the time in milliseconds since 1970.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// Splits operations where a large one stands, keeping their order.
-fn runs(operations: &[Delivered]) -> impl Iterator<Item = &[Delivered]> {
-    let is_large = |operation: &Delivered| operation.body.len() >= LARGE_BODY_BYTES;
-    operations.chunk_by(move |one, next| !is_large(one) && !is_large(next))
-}
+/// Changes of one author that lie closer together than this, in seconds, may share their time.
+const TIME_RESOLUTION_S: i64 = 60;
 
 /// The text and its history.
 pub struct Engine {
@@ -79,7 +87,17 @@ pub struct Engine {
     taken: i32,
     /// Bodies that were handed out and came back because they could not be stored.
     returned: VecDeque<Vec<u8>>,
-    effects: Arc<Mutex<Vec<Effect>>>,
+    topic: TopicId,
+    /// Who writes as which peer, of all whose operations were seen.
+    authors: HashMap<u64, AuthorId>,
+    clock: Clock,
+    undo: Undo,
+    cursors: Cursors,
+    /// Caret and selection of the person here.
+    selection: Selection,
+    /// Runs of text by author, once somebody has asked for them.
+    authorship: Option<Authorship>,
+    changes: Arc<Mutex<Vec<effect::Change>>>,
     _subscription: Subscription,
 }
 
@@ -103,9 +121,10 @@ impl Engine {
         // Positions come from outside as they are: a peer id is refused only if it is the
         // largest number, which `PeerId` never is.
         let _ = doc.set_peer_id(peer.get());
+        doc.set_change_merge_interval(TIME_RESOLUTION_S);
         let text = doc.get_text(TEXT_CONTAINER);
-        let effects = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&effects);
+        let changes = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&changes);
         let subscription = doc.subscribe(
             &text.id(),
             Arc::new(move |event| {
@@ -123,74 +142,26 @@ impl Engine {
             peer,
             taken: 0,
             returned: VecDeque::new(),
-            effects,
+            topic: *topic,
+            authors: HashMap::from([(peer.get(), author)]),
+            clock: Arc::new(system_time_ms),
+            undo: Undo::default(),
+            cursors: Cursors::default(),
+            selection: Selection::default(),
+            authorship: None,
+            changes,
             _subscription: subscription,
         }
     }
 
-    /// Replaces `delete` characters at `at` by `insert`.
-    pub fn edit(&mut self, at: usize, delete: usize, insert: &str) -> Result<(), EditError> {
-        let length = self.len_chars();
-        let end = at.saturating_add(delete);
-        if end > length {
-            return Err(EditError::OutOfBounds { at: end, length });
-        }
-        let edited = (|| {
-            if delete > 0 {
-                self.text.delete(at, delete)?;
-            }
-            if insert.is_empty() {
-                Ok(())
-            } else {
-                self.text.insert(at, insert)
-            }
-        })();
-        edited.map_err(|_: LoroError| EditError::OutOfBounds { at: end, length })
-    }
-
-    /// Takes operations from the document's stream and gives what they change in the text.
-    ///
-    /// Own operations of this incarnation that are in the text already change nothing.
-    pub fn apply(&mut self, operations: &[Delivered]) -> Result<Vec<Effect>, EngineError> {
-        self.doc.commit();
-        let own_end = self.own_end();
-        for run in runs(operations) {
-            // What somebody made of the CRDT's encoding must not end the program.
-            catch_unwind(AssertUnwindSafe(|| self.import(run)))
-                .unwrap_or(Err(EngineError::Panicked))?;
-        }
-        // Own operations read back when the document is loaded are stored already.
-        if self.own_end() > own_end {
-            self.taken = self.own_end();
-        }
-        let mut effects = self.effects.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(std::mem::take(&mut *effects))
-    }
-
-    /// Imports operations that belong together. What several people typed at the same time is
-    /// merged at once, which takes a sixth of the time of one after the other; for one person's
-    /// changes it is the other way round, and for a split paste by orders of magnitude.
-    fn import(&mut self, run: &[Delivered]) -> Result<(), EngineError> {
-        let updates = run
-            .iter()
-            .filter_map(|operation| update::payload(&operation.body));
-        if run
-            .iter()
-            .any(|operation| operation.author != run[0].author)
-        {
-            let batch: Vec<Vec<u8>> = updates.map(<[u8]>::to_vec).collect();
-            self.doc.import_batch(&batch)?;
-        } else {
-            for update in updates {
-                self.doc.import(update)?;
-            }
-        }
-        Ok(())
+    /// Sets the clock by which edits are dated and joined to steps of undo.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
     }
 
     /// Whether there are changes that were not handed out yet.
     pub fn has_changes(&self) -> bool {
-        self.doc.commit();
+        self.commit();
         !self.returned.is_empty() || self.own_end() > self.taken
     }
 
@@ -198,7 +169,7 @@ impl Engine {
     /// this order; none if there are none. Bodies that cannot be stored are to be given back by
     /// [`Engine::restore_changes`].
     pub fn take_changes(&mut self) -> Vec<Vec<u8>> {
-        self.doc.commit();
+        self.commit();
         let mut bodies: Vec<Vec<u8>> = self.returned.drain(..).collect();
         let end = self.own_end();
         if end > self.taken {
@@ -212,6 +183,17 @@ impl Engine {
     pub fn restore_changes(&mut self, bodies: Vec<Vec<u8>>) {
         for body in bodies.into_iter().rev() {
             self.returned.push_front(body);
+        }
+    }
+
+    /// Makes edits since the last time changes of the CRDT, which carry the time of now. A
+    /// compacted log has no other times.
+    fn commit(&self) {
+        if self.doc.get_pending_txn_len() > 0 {
+            let now_s = (self.clock)() / 1_000;
+            self.doc
+                .set_next_commit_timestamp(i64::try_from(now_s).unwrap_or(i64::MAX));
+            self.doc.commit();
         }
     }
 
@@ -259,6 +241,14 @@ impl Engine {
     pub fn incarnation(&self) -> u64 {
         self.incarnation
     }
+}
+
+fn system_time_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| {
+            u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+        })
 }
 
 #[cfg(test)]

@@ -3,9 +3,13 @@
 
 use proptest::prelude::*;
 use reflection_node::operation::{Kind, OperationId};
+use reflection_node::pipeline::Delivered;
 
 use super::update::UpdateSpan;
 use super::*;
+
+mod places;
+mod undo;
 
 const TOPIC: TopicId = TopicId::from_bytes([7; 32]);
 
@@ -142,7 +146,7 @@ fn a_snapshot_or_mixed_updates_are_not_accepted_as_a_body() {
     let mut bob = engine(2);
     bob.apply(&deliveries(&mut alice)).unwrap();
     bob.edit(4, 0, " his").unwrap();
-    bob.doc.commit();
+    bob.commit();
     let snapshot = update::body(&bob.doc.export(ExportMode::Snapshot).unwrap());
     assert_eq!(
         check_update(&snapshot, bob.peer),
@@ -239,8 +243,8 @@ proptest! {
                     let at = at.index(length + 1);
                     let delete = delete.min(length - at);
                     person.engine.edit(at, delete, &insert).unwrap();
-                    Effect::Delete { at, count: delete }.apply_to(&mut person.screen).unwrap();
-                    Effect::Insert { at, text: insert }.apply_to(&mut person.screen).unwrap();
+                    Effect::Delete { at, count: delete, origin: Origin::Local }.apply_to(&mut person.screen).unwrap();
+                    Effect::Insert { at, text: insert, origin: Origin::Local }.apply_to(&mut person.screen).unwrap();
                     prop_assert_eq!(&person.screen, &person.engine.text());
                 }
                 Step::Exchange { from, to } if from != to => exchange(&mut people, from, to),
