@@ -9,7 +9,8 @@ use reflection_node::identity::AuthorId;
 use reflection_node::pipeline::Delivered;
 
 use super::effect::{Change, Effect, Origin};
-use super::{Engine, EngineError, PeerId, update};
+use super::undo::Undo;
+use super::{Engine, EngineError, PeerId, compaction, update};
 
 /// Bodies from this size on are imported alone, in bytes.
 const LARGE_BODY_BYTES: usize = 16 * 1024;
@@ -33,16 +34,38 @@ impl Engine {
         for run in runs(operations) {
             for operation in run {
                 self.meet(operation.author, operation.incarnation);
+                for &incarnation in compaction::split(&operation.body)
+                    .iter()
+                    .flat_map(|(ends, _)| ends.keys())
+                {
+                    self.meet(operation.author, incarnation);
+                }
             }
             // What somebody made of the CRDT's encoding must not end the program.
             let imported = catch_unwind(AssertUnwindSafe(|| self.import(run, &mut effects)));
-            imported.unwrap_or(Err(EngineError::Panicked))?;
+            imported.unwrap_or_else(|_| {
+                self.give_up();
+                Err(EngineError::Panicked)
+            })?;
         }
         // Own operations read back when the document is loaded are stored already.
         if self.own_end() > own_end {
             self.taken = self.own_end();
         }
         Ok(effects)
+    }
+
+    /// Puts an empty document in the place of one that the CRDT gave up on, which can neither be
+    /// used nor taken down. Nothing can be edited any more; what is stored is as it was.
+    fn give_up(&mut self) {
+        let (doc, text, subscription) = Self::new_text(self.peer, &self.changes);
+        std::mem::forget(std::mem::replace(&mut self.doc, doc));
+        std::mem::forget(std::mem::replace(&mut self.text, text));
+        std::mem::forget(self.subscription.replace(subscription));
+        self.taken = 0;
+        self.authorship = None;
+        self.undo = Undo::default();
+        self.is_broken = true;
     }
 
     /// Remembers who writes under a CRDT peer id.

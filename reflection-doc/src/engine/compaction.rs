@@ -10,14 +10,15 @@
 
 use std::collections::BTreeMap;
 
-use loro::{EncodedBlobMode, ExportMode, IdSpan, LoroDoc, VersionVector};
+use loro::{ExportMode, IdSpan, LoroDoc, VersionVector};
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::operation::{Kind, PLAIN_BODY_BYTES_MAX};
 use reflection_node::pipeline::Delivered;
 
-use super::PeerId;
+use super::span::spans;
 use super::update::payload;
+use super::{PeerId, new_doc};
 
 /// A list of incarnations and Loro updates follow.
 pub(super) const FORMAT_COMPACTION: u8 = 2;
@@ -71,33 +72,13 @@ pub(crate) fn check_compaction(
         .iter()
         .map(|(&incarnation, &end)| (PeerId::derive(author, topic, incarnation).get(), end))
         .collect();
-    let meta = LoroDoc::decode_import_blob_meta(updates, true).map_err(|_| MALFORMED)?;
-    if meta.mode != EncodedBlobMode::Updates {
-        return Err("the compaction holds no updates");
-    }
-    let scratch = LoroDoc::new();
-    scratch.detach();
-    let status = scratch.import(updates).map_err(|_| MALFORMED)?;
-    let mut found: BTreeMap<u64, Vec<(i32, i32)>> = BTreeMap::new();
-    for (&peer, &range) in status
-        .success
-        .iter()
-        .chain(status.pending.iter().flat_map(loro::VersionRange::iter))
-    {
-        found.entry(peer).or_default().push(range);
-    }
+    let found = spans(updates)?;
     if found.keys().any(|peer| !listed.contains_key(peer)) {
         return Err("the compaction claims another author");
     }
-    for (peer, end) in listed {
-        let mut ranges = found.remove(&peer).unwrap_or_default();
-        ranges.sort_unstable();
-        let reached = ranges.iter().try_fold(0, |reached, &(start, end)| {
-            (start == reached && end > start).then_some(end)
-        });
-        if end == 0 || reached != Some(end) {
-            return Err("the compaction has a gap");
-        }
+    let is_whole = |(peer, &end): (&u64, &i32)| found.get(peer) == Some(&(0, end));
+    if !listed.iter().all(is_whole) {
+        return Err("the compaction has a gap");
     }
     Ok(ends)
 }
@@ -123,7 +104,7 @@ pub(crate) fn keeps_everything(history: &[Delivered], author: &AuthorId, body: &
 
 /// A document with the history of these bodies alone: no text is made of it.
 fn gather<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> Option<LoroDoc> {
-    let doc = LoroDoc::new();
+    let doc = new_doc();
     doc.detach();
     for body in bodies {
         doc.import(payload(body)?).ok()?;

@@ -70,6 +70,9 @@ impl Engine {
         let length = self.len_chars();
         let end = at.saturating_add(delete);
         let refused = EditError::OutOfBounds { at: end, length };
+        if self.is_broken {
+            return Err(EditError::Broken);
+        }
         if end > length {
             return Err(refused);
         }

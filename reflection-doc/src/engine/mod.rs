@@ -9,16 +9,24 @@
 mod apply;
 mod authorship;
 mod compaction;
+mod difference;
 mod edit;
 mod effect;
+mod history;
+mod markdown;
+mod outline;
 mod pace;
 mod peer;
 mod selection;
 mod shape;
+mod span;
+mod statistics;
 mod title;
 mod undo;
 mod update;
+mod version;
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,15 +41,21 @@ use reflection_node::operation::PLAIN_BODY_BYTES_MAX;
 
 use authorship::Authorship;
 pub(crate) use compaction::{check_compaction, compact, keeps_everything};
+pub use difference::{Part, difference, difference_by_words};
 pub use edit::{AuthorRun, Rewrite, TextEdit, Undone};
 pub use effect::{Effect, Origin};
+pub use history::{History, HistoryError, HistorySource, Sitting};
+pub use markdown::{Emphasis, continue_list, indent, link, outdent, toggle_emphasis};
+pub use outline::{Heading, Task, headings, tasks, toggle_task};
 pub use pace::{PACE, Pace};
 pub use peer::PeerId;
 use selection::Cursors;
 pub use selection::{Bias, CursorId, Selection};
+pub use statistics::{Statistics, statistics};
 pub use title::title;
 use undo::Undo;
 pub(crate) use update::check_update;
+pub use version::{NotAVersion, Version};
 
 /// The root container that holds the text.
 const TEXT_CONTAINER: &str = "text";
@@ -57,6 +71,9 @@ pub enum EditError {
         /// Characters in the text.
         length: usize,
     },
+    /// The text could not be kept together and has to be loaded anew.
+    #[error("the text has to be opened again before it can be edited")]
+    Broken,
 }
 
 /// An operation that passed all checks could not be applied. It stays stored.
@@ -91,6 +108,8 @@ pub struct Engine {
     /// Who writes as which peer, of all whose operations were seen.
     authors: HashMap<u64, AuthorId>,
     clock: Clock,
+    /// The time of the newest change made here.
+    committed_s: Cell<i64>,
     undo: Undo,
     cursors: Cursors,
     /// Caret and selection of the person here.
@@ -98,7 +117,9 @@ pub struct Engine {
     /// Runs of text by author, once somebody has asked for them.
     authorship: Option<Authorship>,
     changes: Arc<Mutex<Vec<effect::Change>>>,
-    _subscription: Subscription,
+    subscription: Option<Subscription>,
+    /// Whether the CRDT has given up on what it was given.
+    is_broken: bool,
 }
 
 impl std::fmt::Debug for Engine {
@@ -117,23 +138,8 @@ impl Engine {
     /// An empty text, to be written to as `author` under an incarnation.
     pub fn new(author: AuthorId, topic: &TopicId, incarnation: u64) -> Self {
         let peer = PeerId::derive(&author, topic, incarnation);
-        let doc = LoroDoc::new();
-        // Positions come from outside as they are: a peer id is refused only if it is the
-        // largest number, which `PeerId` never is.
-        let _ = doc.set_peer_id(peer.get());
-        doc.set_change_merge_interval(TIME_RESOLUTION_S);
-        let text = doc.get_text(TEXT_CONTAINER);
         let changes = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&changes);
-        let subscription = doc.subscribe(
-            &text.id(),
-            Arc::new(move |event| {
-                if event.triggered_by != EventTriggerKind::Local {
-                    let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-                    effect::collect(&event, &mut sink);
-                }
-            }),
-        );
+        let (doc, text, subscription) = Self::new_text(peer, &changes);
         Self {
             doc,
             text,
@@ -145,13 +151,38 @@ impl Engine {
             topic: *topic,
             authors: HashMap::from([(peer.get(), author)]),
             clock: Arc::new(system_time_ms),
+            committed_s: Cell::new(0),
             undo: Undo::default(),
             cursors: Cursors::default(),
             selection: Selection::default(),
             authorship: None,
             changes,
-            _subscription: subscription,
+            subscription: Some(subscription),
+            is_broken: false,
         }
+    }
+
+    /// An empty document of the CRDT that tells what others change in it.
+    fn new_text(
+        peer: PeerId,
+        changes: &Arc<Mutex<Vec<effect::Change>>>,
+    ) -> (LoroDoc, LoroText, Subscription) {
+        let doc = new_doc();
+        // Positions come from outside as they are: a peer id is refused only if it is the
+        // largest number, which `PeerId` never is.
+        let _ = doc.set_peer_id(peer.get());
+        let text = doc.get_text(TEXT_CONTAINER);
+        let sink = Arc::clone(changes);
+        let subscription = doc.subscribe(
+            &text.id(),
+            Arc::new(move |event| {
+                if event.triggered_by != EventTriggerKind::Local {
+                    let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+                    effect::collect(&event, &mut sink);
+                }
+            }),
+        );
+        (doc, text, subscription)
     }
 
     /// Sets the clock by which edits are dated and joined to steps of undo.
@@ -190,9 +221,11 @@ impl Engine {
     /// compacted log has no other times.
     fn commit(&self) {
         if self.doc.get_pending_txn_len() > 0 {
-            let now_s = (self.clock)() / 1_000;
-            self.doc
-                .set_next_commit_timestamp(i64::try_from(now_s).unwrap_or(i64::MAX));
+            let now_s = i64::try_from((self.clock)() / 1_000).unwrap_or(i64::MAX);
+            // The times of one author do not go back, whatever the clock does.
+            let now_s = self.committed_s.get().max(now_s);
+            self.committed_s.set(now_s);
+            self.doc.set_next_commit_timestamp(now_s);
             self.doc.commit();
         }
     }
@@ -241,6 +274,13 @@ impl Engine {
     pub fn incarnation(&self) -> u64 {
         self.incarnation
     }
+}
+
+/// An empty document of the CRDT that keeps the times of changes as they are told to be.
+fn new_doc() -> LoroDoc {
+    let doc = LoroDoc::new();
+    doc.set_change_merge_interval(TIME_RESOLUTION_S);
+    doc
 }
 
 fn system_time_ms() -> u64 {

@@ -120,7 +120,7 @@ impl Cursors {
 }
 
 /// How far from a place the characters stand that describe it to others, in characters.
-const WITNESS_DISTANCES: [usize; 4] = [0, 1, 8, 64];
+const WITNESS_DISTANCES: [usize; 6] = [0, 1, 3, 7, 15, 31];
 /// Bytes of a described place: the position, then two witnesses for each distance.
 const PLACE_BYTES: usize = 8 + WITNESS_DISTANCES.len() * 2 * WITNESS_BYTES;
 /// Bytes of a witness: CRDT peer and counter; the counter is negative where there is none.
@@ -146,29 +146,42 @@ pub(super) fn describe(text: &LoroText, at: usize) -> Vec<u8> {
     bytes
 }
 
-/// Finds a described place: beside the nearest character that is still there. `None` if this is
-/// no description.
+/// Finds a described place: beside the next character that is still there, or between the two
+/// where both are further away. `None` if this is no description.
 pub(super) fn resolve(doc: &LoroDoc, text: &LoroText, bytes: &[u8]) -> Option<usize> {
     if bytes.len() != PLACE_BYTES {
         return None;
     }
     let (position, witnesses) = bytes.split_first_chunk::<8>()?;
     let length = text.len_unicode();
-    for (index, witness) in witnesses.chunks_exact(WITNESS_BYTES).enumerate() {
+    let find = |witness: &[u8]| {
         let (peer, counter) = witness.split_first_chunk::<8>()?;
         let counter = i32::from_be_bytes(counter.try_into().ok()?);
         if counter < 0 {
-            continue;
+            return None;
         }
         let id = ID::new(u64::from_be_bytes(*peer), counter);
         let cursor = Cursor::new(Some(id), text.id(), Side::Middle, 0);
         // Asks for living characters only; the public way would search the history for others.
-        let found = doc.with_state(|state| state.get_relative_position(&cursor, false));
-        if let Some(found) = found {
-            let is_before = index % 2 == 0;
-            return Some((found + usize::from(is_before)).min(length));
+        doc.with_state(|state| state.get_relative_position(&cursor, false))
+    };
+    let (mut before, mut behind) = (None, None);
+    for (index, pair) in witnesses.chunks_exact(2 * WITNESS_BYTES).enumerate() {
+        let (one, two) = pair.split_at(WITNESS_BYTES);
+        before = before.or_else(|| find(one).map(|at| at + 1));
+        if before.is_some() && index == 0 {
+            break;
+        }
+        behind = behind.or_else(|| find(two));
+        if before.is_some() && behind.is_some() || behind.is_some() && index == 0 {
+            break;
         }
     }
     let position = usize::try_from(u64::from_be_bytes(*position)).unwrap_or(usize::MAX);
-    Some(position.min(length))
+    let found = match (before, behind) {
+        (Some(before), Some(behind)) if before <= behind => before.midpoint(behind),
+        (Some(at), _) | (None, Some(at)) => at,
+        (None, None) => position,
+    };
+    Some(found.min(length))
 }

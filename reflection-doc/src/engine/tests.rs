@@ -8,6 +8,8 @@ use reflection_node::pipeline::Delivered;
 use super::update::UpdateSpan;
 use super::*;
 
+mod forged;
+mod history;
 mod places;
 mod undo;
 

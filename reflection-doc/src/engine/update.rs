@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The body of an operation: one byte for the format, then CRDT updates of the signing author.
 
-use loro::{EncodedBlobMode, LoroDoc};
-
-use super::{PeerId, compaction};
+use super::{PeerId, compaction, span};
 
 /// Loro updates follow.
 const FORMAT_UPDATES: u8 = 1;
@@ -35,46 +33,18 @@ pub(crate) struct UpdateSpan {
 
 /// Checks that a body holds well-formed changes of `peer` alone, and gives their counters.
 ///
-/// The blob's own metadata could lie, so the changes themselves are decoded too, in a document
-/// of their own: a forged id would otherwise make the CRDT drop the victim's next real edit.
+/// The blob's own metadata could lie, so the changes themselves are decoded too: a forged id
+/// would otherwise make the CRDT drop the victim's next real edit.
 pub(crate) fn check_update(body: &[u8], peer: PeerId) -> Result<UpdateSpan, &'static str> {
     let Some((&FORMAT_UPDATES, updates)) = body.split_first() else {
         return Err("the contents are of an unknown format");
     };
-    let meta = LoroDoc::decode_import_blob_meta(updates, true)
-        .map_err(|_| "the contents are malformed")?;
-    if meta.mode != EncodedBlobMode::Updates {
-        return Err("the contents are not updates");
-    }
-    if meta.partial_end_vv.iter().any(|(&id, _)| id != peer.get()) {
-        return Err("the contents claim another author");
-    }
-    let scratch = LoroDoc::new();
-    let status = scratch
-        .import(updates)
-        .map_err(|_| "the contents are malformed")?;
-    let mut span: Option<UpdateSpan> = None;
-    for (&id, &(start, end)) in status
-        .success
-        .iter()
-        .chain(status.pending.iter().flat_map(loro::VersionRange::iter))
-    {
-        if id != peer.get() {
-            return Err("the contents claim another author");
+    let spans = span::spans(updates)?;
+    match spans.first_key_value() {
+        None => Err("the contents hold no changes"),
+        Some((&id, &(start, end))) if id == peer.get() && spans.len() == 1 => {
+            Ok(UpdateSpan { start, end })
         }
-        span = Some(match span {
-            Some(known) => {
-                if known.end != start && end != known.start {
-                    return Err("the contents have a gap");
-                }
-                UpdateSpan {
-                    start: known.start.min(start),
-                    end: known.end.max(end),
-                }
-            }
-            None => UpdateSpan { start, end },
-        });
+        Some(_) => Err("the contents claim another author"),
     }
-    span.filter(|span| span.start >= 0 && span.start < span.end)
-        .ok_or("the contents hold no changes")
 }

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the text was, and who made it so.
+//!
+//! History is looked at in a copy of the document, which costs some memory while it exists and
+//! never disturbs the one that is written in. Making the copy takes a moment in a long document,
+//! so [`HistorySource::open`] may be called on another thread.
+
+use std::collections::HashMap;
+
+use loro::{
+    ContainerTrait, ExportMode, ID, IdSpan, JsonOpContent, JsonTextOp, LoroDoc, LoroError, LoroText,
+};
+use reflection_node::identity::AuthorId;
+
+use super::difference::{Part, difference};
+use super::edit::{Rewrite, TextEdit};
+use super::{EditError, Effect, Engine, Selection, TEXT_CONTAINER, Version, new_doc};
+
+/// A longer pause than this, in seconds, ends a sitting.
+const SITTING_PAUSE_S: i64 = 10 * 60;
+/// A sitting lasts no longer than this, in seconds; what follows is another one.
+const SITTING_MAX_S: i64 = 60 * 60;
+
+/// The past of a document could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The name means no version of this document, or one that has not arrived yet.
+    #[error("there is no such version here")]
+    NotFound,
+    /// The CRDT could not show it.
+    #[error("the version cannot be shown: {0}")]
+    Crdt(#[from] LoroError),
+    /// The copy could not be made.
+    #[error("the history cannot be copied")]
+    Copy,
+}
+
+/// Work of one author without a long pause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sitting {
+    /// The text as the author left it, with what had arrived from others by then.
+    pub version: Version,
+    /// Who worked; `None` only where no operation of the author was ever seen here.
+    pub author: Option<AuthorId>,
+    /// When it began, in seconds since 1970 by the author's clock; zero if that is not known.
+    pub began_s: u64,
+    /// When it ended, to a minute.
+    pub ended_s: u64,
+    /// Characters inserted.
+    pub added: u64,
+    /// Characters deleted.
+    pub deleted: u64,
+}
+
+/// All that is needed to look at the history, independent of the engine.
+pub struct HistorySource {
+    updates: Vec<u8>,
+    authors: HashMap<u64, AuthorId>,
+}
+
+/// The past of a document, up to when it was opened.
+pub struct History {
+    doc: LoroDoc,
+    text: LoroText,
+    authors: HashMap<u64, AuthorId>,
+}
+
+impl Engine {
+    /// The version that is shown now.
+    pub fn version(&self) -> Version {
+        self.commit();
+        Version::new(&self.doc.oplog_frontiers())
+    }
+
+    /// Takes what [`History`] needs.
+    pub fn history(&self) -> Result<HistorySource, HistoryError> {
+        self.commit();
+        let updates = self
+            .doc
+            .export(ExportMode::all_updates())
+            .map_err(|_| HistoryError::Copy)?;
+        Ok(HistorySource {
+            updates,
+            authors: self.authors.clone(),
+        })
+    }
+
+    /// Makes the text what it was at some time, by editing no more than what differs. One step
+    /// of undo takes it back.
+    pub fn restore(&mut self, text: &str) -> Result<Vec<Effect>, EditError> {
+        let mut edits: Vec<TextEdit> = Vec::new();
+        let mut at = 0;
+        for part in difference(&self.text(), text) {
+            let count = part.text().chars().count();
+            match part {
+                Part::Same(_) => at += count,
+                Part::Removed(_) => edits.push(TextEdit {
+                    at,
+                    delete: count,
+                    insert: String::new(),
+                }),
+                Part::Added(insert) => {
+                    edits.push(TextEdit {
+                        at,
+                        delete: 0,
+                        insert,
+                    });
+                    at += count;
+                }
+            }
+        }
+        // Where the caret ends up among what changes; elsewhere it stays with its letters.
+        let place = self.add_cursor(self.selection().caret, super::Bias::Before);
+        let effects = self.rewrite(&Rewrite {
+            edits,
+            selection: Selection::default(),
+        });
+        let caret = self.cursor(place).unwrap_or_default();
+        self.remove_cursor(place);
+        self.set_selection(Selection::caret(caret));
+        effects
+    }
+}
+
+impl HistorySource {
+    /// Makes the copy. Takes as long as loading the document.
+    pub fn open(self) -> Result<History, HistoryError> {
+        let doc = new_doc();
+        doc.import(&self.updates)?;
+        let text = doc.get_text(TEXT_CONTAINER);
+        Ok(History {
+            doc,
+            text,
+            authors: self.authors,
+        })
+    }
+}
+
+/// A stretch of changes by one peer.
+struct Stretch {
+    span: IdSpan,
+    lamport: u32,
+    began_s: i64,
+    ended_s: i64,
+}
+
+impl History {
+    /// The text of a version.
+    pub fn text(&self, version: &Version) -> Result<String, HistoryError> {
+        let frontiers = version.frontiers();
+        let known = self.doc.oplog_vv();
+        if frontiers.iter().any(|id| !known.includes_id(id)) {
+            return Err(HistoryError::NotFound);
+        }
+        self.doc.checkout(&frontiers)?;
+        Ok(self.text.to_string())
+    }
+
+    /// All sittings, in an order in which no one precedes what it builds upon.
+    pub fn sittings(&self) -> Vec<Sitting> {
+        let mut stretches: Vec<Stretch> = self
+            .doc
+            .oplog_vv()
+            .iter()
+            .flat_map(|(&peer, &end)| self.stretches(peer, end))
+            .collect();
+        stretches.sort_by_key(|stretch| (stretch.lamport, stretch.span.peer));
+        let sittings = stretches.iter().map(|stretch| self.sitting(stretch));
+        sittings
+            // What changes names and marks only leaves the text as it was.
+            .filter(|sitting| sitting.added > 0 || sitting.deleted > 0)
+            .collect()
+    }
+
+    /// The sittings of one peer.
+    fn stretches(&self, peer: u64, end: i32) -> Vec<Stretch> {
+        let mut stretches: Vec<Stretch> = Vec::new();
+        let mut counter = 0;
+        while counter < end {
+            let Some(change) = self.doc.get_change(ID::new(peer, counter)) else {
+                break;
+            };
+            let length = i32::try_from(change.len).unwrap_or(i32::MAX).max(1);
+            let next = change.id.counter.saturating_add(length).min(end);
+            let time_s = change.timestamp;
+            let lamport = change.lamport + u32::try_from(length).unwrap_or(0);
+            match stretches.last_mut() {
+                Some(last)
+                    if time_s.saturating_sub(last.ended_s) <= SITTING_PAUSE_S
+                        && time_s.saturating_sub(last.began_s) <= SITTING_MAX_S =>
+                {
+                    last.span.counter.end = next;
+                    last.lamport = lamport;
+                    last.ended_s = last.ended_s.max(time_s);
+                }
+                _ => stretches.push(Stretch {
+                    span: IdSpan::new(peer, counter, next),
+                    lamport,
+                    began_s: time_s,
+                    ended_s: time_s,
+                }),
+            }
+            counter = next.max(counter + 1);
+        }
+        stretches
+    }
+
+    fn sitting(&self, stretch: &Stretch) -> Sitting {
+        let (mut added, mut deleted) = (0, 0);
+        let container = self.text.id();
+        for change in self.doc.export_json_in_id_span(stretch.span) {
+            for op in &change.ops {
+                let JsonOpContent::Text(content) = &op.content else {
+                    continue;
+                };
+                if op.container == container {
+                    match content {
+                        JsonTextOp::Insert { text, .. } => added += text.chars().count() as u64,
+                        JsonTextOp::Delete { len, .. } => deleted += u64::from(len.unsigned_abs()),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        let peer = stretch.span.peer;
+        Sitting {
+            version: Version::after(peer, stretch.span.counter.end - 1),
+            author: self.authors.get(&peer).copied(),
+            began_s: u64::try_from(stretch.began_s).unwrap_or(0),
+            ended_s: u64::try_from(stretch.ended_s).unwrap_or(0),
+            added,
+            deleted,
+        }
+    }
+}
