@@ -26,8 +26,8 @@ mod undo;
 mod update;
 mod version;
 
-use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -109,7 +109,7 @@ pub struct Engine {
     authors: HashMap<u64, AuthorId>,
     clock: Clock,
     /// The time of the newest change made here.
-    committed_s: Cell<i64>,
+    committed_s: AtomicI64,
     undo: Undo,
     cursors: Cursors,
     /// Caret and selection of the person here.
@@ -151,7 +151,7 @@ impl Engine {
             topic: *topic,
             authors: HashMap::from([(peer.get(), author)]),
             clock: Arc::new(system_time_ms),
-            committed_s: Cell::new(0),
+            committed_s: AtomicI64::new(0),
             undo: Undo::default(),
             cursors: Cursors::default(),
             selection: Selection::default(),
@@ -223,8 +223,10 @@ impl Engine {
         if self.doc.get_pending_txn_len() > 0 {
             let now_s = i64::try_from((self.clock)() / 1_000).unwrap_or(i64::MAX);
             // The times of one author do not go back, whatever the clock does.
-            let now_s = self.committed_s.get().max(now_s);
-            self.committed_s.set(now_s);
+            let now_s = self
+                .committed_s
+                .fetch_max(now_s, Ordering::Relaxed)
+                .max(now_s);
             self.doc.set_next_commit_timestamp(now_s);
             self.doc.commit();
         }
