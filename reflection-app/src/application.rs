@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The application: command line, global actions, and the one window.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::io::Write;
 use std::ops::ControlFlow;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::gettext;
-use gtk::{gio, glib};
+use gtk::{gdk, gio, glib};
 
 use crate::config::{self, APP_ID, Config, VERSION};
+use crate::preferences::Appearance;
 use crate::window::Window;
 
 /// Exit code of wrong use, as the command line program has it.
@@ -22,6 +23,7 @@ mod imp {
     #[derive(Debug, Default)]
     pub struct Application {
         pub(super) config: RefCell<Config>,
+        pub(super) appearance: OnceCell<Appearance>,
     }
 
     #[glib::object_subclass]
@@ -69,12 +71,21 @@ mod imp {
             sourceview5::StyleSchemeManager::default()
                 .prepend_search_path("resource:///app/reflection/Reflection/styles/");
             self.obj().add_actions();
+            if let Some(display) = gdk::Display::default() {
+                // Set once: a program starts up once.
+                let _ = self.appearance.set(Appearance::follow(&display));
+            }
             quit_on_signals(&self.obj());
         }
 
         fn activate(&self) {
             self.parent_activate();
             self.obj().main_window().present();
+        }
+
+        fn open(&self, files: &[gio::File], hint: &str) {
+            self.parent_open(files, hint);
+            self.obj().open_files(files);
         }
     }
 
@@ -94,6 +105,7 @@ impl Application {
     pub fn new() -> Self {
         glib::Object::builder()
             .property("application-id", APP_ID)
+            .property("flags", gio::ApplicationFlags::HANDLES_OPEN)
             .property("resource-base-path", "/app/reflection/Reflection")
             .build()
     }
@@ -103,14 +115,22 @@ impl Application {
         self.imp().config.borrow().clone()
     }
 
-    fn main_window(&self) -> gtk::Window {
-        match self
-            .active_window()
-            .or_else(|| self.windows().into_iter().next())
-        {
-            Some(window) => window,
-            None => Window::new(self).upcast(),
+    fn main_window(&self) -> Window {
+        let present = self.windows().into_iter();
+        present
+            .filter_map(|window| window.downcast().ok())
+            .next()
+            .unwrap_or_else(|| Window::new(self))
+    }
+
+    /// Joins by links.
+    fn open_files(&self, files: &[gio::File]) {
+        let window = self.main_window();
+        let link = files.iter().find(|file| file.has_uri_scheme("reflection"));
+        if let Some(link) = link {
+            window.join_by_link(&link.uri());
         }
+        window.present();
     }
 
     fn add_actions(&self) {
@@ -121,11 +141,26 @@ impl Application {
             gio::ActionEntry::builder("about")
                 .activate(|application: &Self, _, _| application.show_about())
                 .build(),
+            gio::ActionEntry::builder("zoom-in")
+                .activate(|_: &Self, _, _| Appearance::zoom(1))
+                .build(),
+            gio::ActionEntry::builder("zoom-out")
+                .activate(|_: &Self, _, _| Appearance::zoom(-1))
+                .build(),
+            gio::ActionEntry::builder("zoom-reset")
+                .activate(|_: &Self, _, _| Appearance::set_zoom(100))
+                .build(),
         ]);
         self.set_accels_for_action("app.quit", &["<Control>q"]);
         self.set_accels_for_action("window.close", &["<Control>w"]);
         self.set_accels_for_action("win.new-document", &["<Control>n"]);
         self.set_accels_for_action("win.join-document", &["<Control>j"]);
+        self.set_accels_for_action("win.preferences", &["<Control>comma"]);
+        let larger = ["<Control>plus", "<Control>equal", "<Control>KP_Add"];
+        self.set_accels_for_action("app.zoom-in", &larger);
+        let smaller = ["<Control>minus", "<Control>KP_Subtract"];
+        self.set_accels_for_action("app.zoom-out", &smaller);
+        self.set_accels_for_action("app.zoom-reset", &["<Control>0", "<Control>KP_0"]);
     }
 
     /// Closing a window saves what it shows; the application ends with its last one.

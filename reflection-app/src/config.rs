@@ -139,10 +139,18 @@ pub fn read_options(options: &glib::VariantDict) -> Result<Config, String> {
 }
 
 fn parse_peer(text: &str) -> Option<Hint> {
-    let (endpoint, address) = text.split_once('@')?;
+    parse_bootstrap(text).filter(|hint| !hint.addresses.is_empty())
+}
+
+/// Reads `ENDPOINT[@ADDR:PORT]`.
+pub fn parse_bootstrap(text: &str) -> Option<Hint> {
+    let (endpoint, addresses) = match text.split_once('@') {
+        Some((endpoint, address)) => (endpoint, vec![address.parse().ok()?]),
+        None => (text, Vec::new()),
+    };
     Some(Hint {
         endpoint: endpoint.parse().ok()?,
-        addresses: vec![address.parse().ok()?],
+        addresses,
         relay: None,
     })
 }

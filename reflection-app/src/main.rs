@@ -6,7 +6,9 @@
 //!                        ├─ library   the documents of this device
 //!                        ├─ page      one document and its text
 //!                        ├─ share     handing on and taking over codes
-//!                        └─ people    who takes part
+//!                        ├─ people    who takes part
+//!                        ├─ preview   the text with its marks carried out
+//!                        └─ preferences   what a person can set
 //! ```
 //!
 //! Invariants: widgets read the objects of `reflection_doc` and never the node; nothing here
@@ -24,6 +26,8 @@ mod config;
 mod library;
 mod page;
 mod people;
+mod preferences;
+mod preview;
 mod share;
 mod startup;
 mod window;

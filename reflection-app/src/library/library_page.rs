@@ -9,6 +9,7 @@ use reflection_doc::objects::{Document, Documents};
 
 use super::display_title;
 use super::library_row::LibraryRow;
+use super::zoom_controls::ZoomControls;
 
 mod imp {
     use super::*;
@@ -28,6 +29,7 @@ mod imp {
         type ParentType = adw::NavigationPage;
 
         fn class_init(klass: &mut Self::Class) {
+            ZoomControls::ensure_type();
             klass.bind_template();
         }
 

@@ -7,6 +7,7 @@ mod library_row;
 mod title;
 mod welcome_page;
 mod when;
+mod zoom_controls;
 
 pub use deletion::confirm_deletion;
 pub use library_page::LibraryPage;

@@ -8,13 +8,17 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::{gettext, ngettext};
 use glib::clone;
-use gtk::{CompositeTemplate, TemplateChild, gdk, gio, glib};
+use gtk::{CompositeTemplate, TemplateChild, gdk, glib};
 use reflection_doc::objects::{Document, DocumentPhase, SaveState, Service, Trouble};
 
+use super::find_bar::FindBar;
+use super::menu::document_menu;
+use super::printing;
 use super::state::Facts;
 use super::text_view::TextView;
 use crate::library::display_title;
 use crate::people::{AvatarStack, PeoplePopover};
+use crate::preview::PreviewView;
 use crate::share::SharePopover;
 
 /// Shorter waits show no spinner, which would only flash.
@@ -26,9 +30,15 @@ const SAVED_DELAY: Duration = Duration::from_millis(350);
 mod imp {
     use super::*;
 
-    #[derive(Debug, Default, CompositeTemplate)]
+    #[derive(Debug, Default, CompositeTemplate, glib::Properties)]
+    #[properties(wrapper_type = super::DocumentPage)]
     #[template(file = "src/page/document_page.blp")]
     pub struct DocumentPage {
+        /// Whether the marks are carried out instead of shown.
+        #[property(get, set = Self::set_is_previewing)]
+        is_previewing: Cell<bool>,
+        #[template_child]
+        pub(super) preview_view: TemplateChild<PreviewView>,
         #[template_child]
         pub(super) narrow: TemplateChild<adw::Breakpoint>,
         #[template_child]
@@ -52,6 +62,8 @@ mod imp {
         #[template_child]
         pub(super) banner: TemplateChild<adw::Banner>,
         #[template_child]
+        pub(super) find_bar: TemplateChild<FindBar>,
+        #[template_child]
         pub(super) stack: TemplateChild<gtk::Stack>,
         #[template_child]
         pub(super) failed: TemplateChild<adw::StatusPage>,
@@ -65,6 +77,8 @@ mod imp {
         pub(super) is_left: Cell<bool>,
         /// Whether the text is to get the keyboard once it is there.
         pub(super) wants_focus: Cell<bool>,
+        /// Where the caret is to be once the text is there, in characters.
+        pub(super) wanted_caret: Cell<Option<u32>>,
         /// Waiting to show a spinner.
         pub(super) spinner: RefCell<Option<glib::SourceId>>,
         /// What the label says of saving, which follows the truth with a delay in one direction.
@@ -80,6 +94,8 @@ mod imp {
 
         fn class_init(klass: &mut Self::Class) {
             TextView::ensure_type();
+            FindBar::ensure_type();
+            PreviewView::ensure_type();
             SharePopover::ensure_type();
             PeoplePopover::ensure_type();
             AvatarStack::ensure_type();
@@ -87,11 +103,38 @@ mod imp {
             klass.install_action("page.share", None, |page: &super::DocumentPage, _, _| {
                 page.imp().share_button.popup();
             });
-            klass.add_binding_action(
-                gdk::Key::s,
-                gdk::ModifierType::CONTROL_MASK | gdk::ModifierType::SHIFT_MASK,
-                "page.share",
-            );
+            klass.install_action("page.find", None, |page: &super::DocumentPage, _, _| {
+                page.imp().find_bar.show(false);
+            });
+            klass.install_action("page.replace", None, |page: &super::DocumentPage, _, _| {
+                page.imp().find_bar.show(true);
+            });
+            for (name, action) in [
+                ("page.find-next", "find.next"),
+                ("page.find-previous", "find.previous"),
+            ] {
+                klass.install_action(name, None, move |page: &super::DocumentPage, _, _| {
+                    // The bar has the actions; one that is not known does nothing.
+                    let _ = page.imp().find_bar.activate_action(action, None);
+                });
+            }
+            klass.install_property_action("page.preview", "is-previewing");
+            klass.install_action("page.print", None, |page: &super::DocumentPage, _, _| {
+                page.print();
+            });
+            let control = gdk::ModifierType::CONTROL_MASK;
+            let shift = gdk::ModifierType::SHIFT_MASK;
+            for (key, modifiers, action) in [
+                (gdk::Key::s, control | shift, "page.share"),
+                (gdk::Key::f, control, "page.find"),
+                (gdk::Key::h, control, "page.replace"),
+                (gdk::Key::g, control, "page.find-next"),
+                (gdk::Key::g, control | shift, "page.find-previous"),
+                (gdk::Key::p, control | shift, "page.preview"),
+                (gdk::Key::p, control, "page.print"),
+            ] {
+                klass.add_binding_action(key, modifiers, action);
+            }
         }
 
         fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
@@ -99,10 +142,20 @@ mod imp {
         }
     }
 
+    impl DocumentPage {
+        fn set_is_previewing(&self, is_previewing: bool) {
+            if self.is_previewing.replace(is_previewing) != is_previewing {
+                self.obj().show_phase();
+            }
+        }
+    }
+
+    #[glib::derived_properties]
     impl ObjectImpl for DocumentPage {
         fn constructed(&self) {
             self.parent_constructed();
             let page = self.obj();
+            self.find_bar.set_view(&self.text_view);
             self.narrow.connect_apply(clone!(
                 #[weak]
                 page,
@@ -176,6 +229,21 @@ impl DocumentPage {
         }
     }
 
+    /// Puts the caret there, in characters, as soon as there is a text.
+    pub fn go_to(&self, at_char: u32) {
+        let imp = self.imp();
+        if imp.stack.visible_child_name().as_deref() == Some("text") {
+            imp.text_view.go_to(at_char);
+        } else {
+            imp.wanted_caret.set(Some(at_char));
+        }
+    }
+
+    /// Where the caret is, in characters.
+    pub fn caret(&self) -> u32 {
+        self.imp().text_view.caret()
+    }
+
     /// Ends the showing: the document may let its text go. The page is of no use afterwards.
     pub fn leave(&self) {
         let imp = self.imp();
@@ -246,7 +314,12 @@ impl DocumentPage {
             document.connect_changed(clone!(
                 #[weak(rename_to = page)]
                 self,
-                move |_| page.imp().text_view.restore_place()
+                move |_| {
+                    page.imp().text_view.restore_place();
+                    if page.is_previewing() {
+                        page.show_phase();
+                    }
+                }
             )),
         ];
         for handler in handlers {
@@ -325,12 +398,34 @@ impl DocumentPage {
         self.show_access();
         let name = if document.is_waiting() {
             "waiting"
+        } else if self.is_previewing() {
+            imp.preview_view.set_markdown(&document.text());
+            "preview"
         } else {
             "text"
         };
         imp.stack.set_visible_child_name(name);
+        if name == "text"
+            && let Some(at_char) = imp.wanted_caret.take()
+        {
+            imp.text_view.go_to(at_char);
+        }
         if name == "text" && imp.wants_focus.replace(false) {
             imp.text_view.grab_focus();
+        }
+    }
+
+    fn print(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        let window = self.root().and_downcast::<crate::window::Window>();
+        let title = display_title(&document.title());
+        let parent = window.as_ref().map(Cast::upcast_ref);
+        if printing::print(&self.imp().text_view, &title, parent).is_err()
+            && let Some(window) = &window
+        {
+            window.show_toast(&gettext("The document could not be printed"));
         }
     }
 
@@ -439,15 +534,4 @@ impl DocumentPage {
         }
         banner.set_revealed(text.is_some());
     }
-}
-
-fn document_menu(document: &Document) -> gio::Menu {
-    let menu = gio::Menu::new();
-    let delete = gio::MenuItem::new(Some(&gettext("_Delete Document…")), None);
-    delete.set_action_and_target_value(
-        Some("win.delete-document"),
-        Some(&document.id().to_variant()),
-    );
-    menu.append_item(&delete);
-    menu
 }

@@ -2,7 +2,11 @@
 //! One document: its header, its text, and what is to be said about both.
 
 mod document_page;
+mod find_bar;
+mod menu;
+mod printing;
 mod scroll_anchor;
+mod spelling;
 mod state;
 mod text_buffer;
 mod text_view;

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The editor: a text view with air around the text, in the colours of the system.
 
+use std::cell::{Cell, OnceCell};
+
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use glib::clone;
-use gtk::glib;
+use gtk::{gdk, glib};
 use sourceview5::prelude::*;
 use sourceview5::subclass::prelude::*;
 
 use super::scroll_anchor::ScrollAnchor;
+use super::spelling::Spelling;
 use super::text_buffer::TextBuffer;
+use crate::preferences::{Appearance, settings};
 
 /// Space around the text, in pixels.
 const MARGIN: i32 = 24;
 /// Space below the last line, so that one does not write at the edge of the window.
 const MARGIN_BOTTOM: i32 = 120;
+/// How much of the view lies above a place that is brought into it, as a part of its height.
+const SHOWN_AT: f64 = 0.3;
 /// Space between lines, in pixels, above and below each.
 const LINE_SPACING: i32 = 3;
 
@@ -25,6 +31,9 @@ mod imp {
     pub struct TextView {
         pub(super) buffer: TextBuffer,
         pub(super) anchor: ScrollAnchor,
+        pub(super) spelling: OnceCell<Spelling>,
+        /// The size of the text when two fingers touched it.
+        pub(super) pinched_percent: Cell<i32>,
     }
 
     #[glib::object_subclass]
@@ -39,7 +48,6 @@ mod imp {
             self.parent_constructed();
             let view = self.obj();
             view.set_buffer(Some(&self.buffer));
-            view.set_wrap_mode(gtk::WrapMode::WordChar);
             view.set_left_margin(MARGIN);
             view.set_right_margin(MARGIN);
             view.set_top_margin(MARGIN);
@@ -47,8 +55,9 @@ mod imp {
             view.set_pixels_above_lines(LINE_SPACING);
             view.set_pixels_below_lines(LINE_SPACING);
             view.set_pixels_inside_wrap(2 * LINE_SPACING);
-            view.set_auto_indent(true);
+            view.set_auto_indent(false);
             view.set_tab_width(4);
+            view.set_insert_spaces_instead_of_tabs(true);
             view.add_css_class("document-text");
             let style = adw::StyleManager::default();
             style.connect_dark_notify(clone!(
@@ -57,6 +66,9 @@ mod imp {
                 move |style| view.follow_system_colours(style)
             ));
             view.follow_system_colours(&style);
+            view.follow_settings();
+            view.check_spelling();
+            view.zoom_by_touch();
         }
     }
 
@@ -93,6 +105,128 @@ impl TextView {
     /// Brings the line with the caret back to where it was, after others' edits were applied.
     pub fn restore_place(&self) {
         self.imp().anchor.restore(self.upcast_ref());
+    }
+
+    /// Selects a range and brings it into view.
+    pub fn select_and_show(&self, from: &gtk::TextIter, to: &gtk::TextIter) {
+        let buffer = &self.imp().buffer;
+        buffer.select_range(from, to);
+        self.scroll_to_mark(&buffer.get_insert(), 0.1, false, 0.0, 0.0);
+    }
+
+    /// Puts the caret at a place, in characters, and brings it into the upper part of the view.
+    pub fn go_to(&self, at_char: u32) {
+        let buffer = &self.imp().buffer;
+        let place = buffer.iter_at_offset(i32::try_from(at_char).unwrap_or(i32::MAX));
+        buffer.place_cursor(&place);
+        self.scroll_to_mark(&buffer.get_insert(), 0.0, true, 0.0, SHOWN_AT);
+    }
+
+    /// Where the caret is, in characters.
+    pub fn caret(&self) -> u32 {
+        let buffer = &self.imp().buffer;
+        let offset = buffer.iter_at_mark(&buffer.get_insert()).offset();
+        u32::try_from(offset).unwrap_or(0)
+    }
+
+    fn follow_settings(&self) {
+        let settings = settings();
+        settings
+            .bind("show-line-numbers", self, "show-line-numbers")
+            .get()
+            .build();
+        settings
+            .bind("show-right-margin", self, "show-right-margin")
+            .get()
+            .build();
+        settings
+            .bind("right-margin-position", self, "right-margin-position")
+            .get()
+            .build();
+        settings
+            .bind("wrap-lines", self, "wrap-mode")
+            .get()
+            .mapping(|wraps, _| {
+                let mode = if wraps.get::<bool>()? {
+                    gtk::WrapMode::WordChar
+                } else {
+                    gtk::WrapMode::None
+                };
+                Some(mode.to_value())
+            })
+            .build();
+    }
+
+    fn check_spelling(&self) {
+        let imp = self.imp();
+        let spelling = Spelling::new(&imp.buffer);
+        self.insert_action_group("spelling", Some(&spelling.actions()));
+        self.set_extra_menu(Some(&spelling.menu()));
+        // Set once, while the view is being made.
+        let _ = imp.spelling.set(spelling);
+        let click = gtk::GestureClick::builder()
+            .button(gdk::BUTTON_SECONDARY)
+            .propagation_phase(gtk::PropagationPhase::Capture)
+            .build();
+        click.connect_pressed(clone!(
+            #[weak(rename_to = view)]
+            self,
+            move |_, _, x, y| view.move_caret_for_menu(x, y)
+        ));
+        self.add_controller(click);
+    }
+
+    /// The menu concerns the word that was clicked, unless a selection was.
+    fn move_caret_for_menu(&self, x: f64, y: f64) {
+        let imp = self.imp();
+        #[allow(clippy::cast_possible_truncation, reason = "pixels of a screen")]
+        let (x, y) = self.window_to_buffer_coords(gtk::TextWindowType::Widget, x as i32, y as i32);
+        if imp.buffer.selection_bounds().is_none()
+            && let Some(place) = self.iter_at_location(x, y)
+        {
+            imp.buffer.place_cursor(&place);
+        }
+        if let Some(spelling) = imp.spelling.get() {
+            spelling.update();
+        }
+    }
+
+    /// Two fingers, or the wheel with Ctrl, change the size of the text.
+    fn zoom_by_touch(&self) {
+        let pinch = gtk::GestureZoom::new();
+        pinch.connect_begin(clone!(
+            #[weak(rename_to = view)]
+            self,
+            move |_, _| view
+                .imp()
+                .pinched_percent
+                .set(settings().int("zoom-percent"))
+        ));
+        pinch.connect_scale_changed(clone!(
+            #[weak(rename_to = view)]
+            self,
+            move |_, scale| {
+                let begun = f64::from(view.imp().pinched_percent.get());
+                #[allow(clippy::cast_possible_truncation, reason = "bounded by the setting")]
+                Appearance::set_zoom((begun * scale).round() as i32);
+            }
+        ));
+        self.add_controller(pinch);
+        let wheel = gtk::EventControllerScroll::new(
+            gtk::EventControllerScrollFlags::VERTICAL | gtk::EventControllerScrollFlags::DISCRETE,
+        );
+        wheel.set_propagation_phase(gtk::PropagationPhase::Capture);
+        wheel.connect_scroll(|wheel, _, down| {
+            let is_held = wheel
+                .current_event_state()
+                .contains(gdk::ModifierType::CONTROL_MASK);
+            if !is_held {
+                return glib::Propagation::Proceed;
+            }
+            Appearance::zoom(if down < 0.0 { 1 } else { -1 });
+            glib::Propagation::Stop
+        });
+        self.add_controller(wheel);
     }
 
     fn follow_system_colours(&self, style: &adw::StyleManager) {

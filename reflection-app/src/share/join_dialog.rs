@@ -99,6 +99,13 @@ impl JoinDialog {
         dialog
     }
 
+    /// Fills in a code that came another way than by the keyboard.
+    pub fn set_code(&self, code: &str) {
+        let row = &self.imp().code_row;
+        row.set_text(code.trim());
+        row.select_region(0, -1);
+    }
+
     /// Calls back with the document that was joined.
     pub fn connect_joined<F: Fn(&Self, Document) + 'static>(&self, f: F) -> glib::SignalHandlerId {
         self.connect_closure(

@@ -3,6 +3,7 @@
 
 mod code_text;
 mod join_dialog;
+mod qr_code;
 mod share_popover;
 
 pub use join_dialog::JoinDialog;

@@ -12,7 +12,11 @@ use reflection_doc::objects::Document;
 use reflection_node::access::{Access, Code};
 
 use super::code_text::grouped;
+use super::qr_code::QrCode;
 use crate::window::Window;
+
+/// What makes a link of a code.
+const LINK_SCHEME: &str = "reflection:";
 
 mod imp {
     use super::*;
@@ -25,7 +29,13 @@ mod imp {
         #[template_child]
         pub(super) code_label: TemplateChild<gtk::Label>,
         #[template_child]
+        pub(super) access_group: TemplateChild<adw::ToggleGroup>,
+        #[template_child]
+        pub(super) qr_code: TemplateChild<QrCode>,
+        #[template_child]
         pub(super) copy_button: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub(super) copy_link_button: TemplateChild<gtk::Button>,
         pub(super) document: RefCell<Option<Document>>,
         /// In memory only while the popover is open.
         pub(super) code: RefCell<Option<Code>>,
@@ -38,6 +48,7 @@ mod imp {
         type ParentType = gtk::Popover;
 
         fn class_init(klass: &mut Self::Class) {
+            QrCode::ensure_type();
             klass.bind_template();
         }
 
@@ -53,7 +64,21 @@ mod imp {
             self.copy_button.connect_clicked(clone!(
                 #[weak]
                 popover,
-                move |_| popover.copy()
+                move |_| popover.copy("", &gettext("Code Copied"))
+            ));
+            self.copy_link_button.connect_clicked(clone!(
+                #[weak]
+                popover,
+                move |_| popover.copy(LINK_SCHEME, &gettext("Link Copied"))
+            ));
+            self.access_group.connect_active_name_notify(clone!(
+                #[weak]
+                popover,
+                move |_| {
+                    if popover.is_mapped() {
+                        popover.ask_for_code();
+                    }
+                }
             ));
             popover.set_default_widget(Some(&*self.copy_button));
         }
@@ -61,6 +86,7 @@ mod imp {
 
     impl WidgetImpl for SharePopover {
         fn map(&self) {
+            self.obj().offer_rights();
             self.obj().ask_for_code();
             self.parent_map();
         }
@@ -69,6 +95,7 @@ mod imp {
             self.parent_unmap();
             self.code.take();
             self.code_label.set_label("");
+            self.qr_code.set_text("");
         }
     }
 
@@ -89,13 +116,37 @@ impl SharePopover {
         self.imp().document.replace(Some(document.clone()));
     }
 
+    /// Only what this device may do can be handed on.
+    fn offer_rights(&self) {
+        let imp = self.imp();
+        let Some(own) = imp.document.borrow().as_ref().map(Document::access) else {
+            return;
+        };
+        for access in [Access::Write, Access::Read, Access::Replica] {
+            if let Some(toggle) = imp.access_group.toggle_by_name(access.as_str()) {
+                toggle.set_enabled(access <= own);
+            }
+        }
+        imp.access_group.set_active_name(Some(own.as_str()));
+    }
+
+    /// The right that is chosen, never more than this device has.
+    fn chosen(&self, own: Access) -> Access {
+        let name = self.imp().access_group.active_name();
+        [Access::Write, Access::Read, Access::Replica]
+            .into_iter()
+            .find(|access| name.as_deref() == Some(access.as_str()))
+            .map_or(own, |access| access.min(own))
+    }
+
     fn ask_for_code(&self) {
         let imp = self.imp();
         imp.copy_button.set_sensitive(false);
+        imp.copy_link_button.set_sensitive(false);
         let Some(document) = imp.document.borrow().clone() else {
             return;
         };
-        let access = document.access();
+        let access = self.chosen(document.access());
         imp.explanation.set_label(&explanation(access));
         let popover = self.downgrade();
         glib::spawn_future_local(async move {
@@ -103,7 +154,7 @@ impl SharePopover {
             let Some(popover) = popover.upgrade() else {
                 return;
             };
-            if popover.is_mapped() {
+            if popover.is_mapped() && popover.chosen(document.access()) == access {
                 popover.show_code(code);
             }
         });
@@ -117,21 +168,27 @@ impl SharePopover {
                 .explanation
                 .set_label(&gettext("The code could not be made. Try again.")),
         }
+        let link = code
+            .as_ref()
+            .map(|code| format!("{LINK_SCHEME}{code}").to_uppercase());
+        imp.qr_code.set_text(link.as_deref().unwrap_or_default());
         imp.code_label.set_visible(code.is_some());
         imp.copy_button.set_sensitive(code.is_some());
+        imp.copy_link_button.set_sensitive(code.is_some());
         imp.code.replace(code);
         imp.copy_button.grab_focus();
     }
 
-    fn copy(&self) {
+    /// Puts the code on the clipboard, with something before it, and says so.
+    fn copy(&self, prefix: &str, done: &str) {
         let Some(code) = self.imp().code.take() else {
             return;
         };
-        self.clipboard().set_text(&code.to_string());
+        self.clipboard().set_text(&format!("{prefix}{code}"));
         let window = self.root().and_downcast::<Window>();
         self.popdown();
         if let Some(window) = window {
-            window.show_toast(&gettext("Code Copied"));
+            window.show_toast(done);
         }
     }
 }

@@ -9,10 +9,12 @@ use reflection_doc::objects::Document;
 
 use super::{Window, imp};
 use crate::library::confirm_deletion;
+use crate::preferences::PreferencesDialog;
 use crate::share::JoinDialog;
 
 /// Actions that need an open library.
-const SERVICE_ACTIONS: [&str; 4] = [
+const SERVICE_ACTIONS: [&str; 5] = [
+    "win.preferences",
     "win.new-document",
     "win.join-document",
     "win.open-document",
@@ -25,7 +27,12 @@ impl Window {
             window.new_document().await;
         });
         klass.install_action("win.join-document", None, |window: &Self, _, _| {
-            window.show_join_dialog();
+            window.show_join_dialog("");
+        });
+        klass.install_action("win.preferences", None, |window: &Self, _, _| {
+            if let Some(service) = window.service() {
+                PreferencesDialog::new(&service).present(Some(window));
+            }
         });
         let id = glib::VariantTy::STRING;
         klass.install_action("win.open-document", Some(id), |window: &Self, _, id| {
@@ -65,11 +72,15 @@ impl Window {
         }
     }
 
-    fn show_join_dialog(&self) {
+    /// Asks for a code, of which one may be given already.
+    pub(super) fn show_join_dialog(&self, code: &str) {
         let Some(service) = self.service() else {
             return;
         };
         let dialog = JoinDialog::new(&service);
+        if !code.is_empty() {
+            dialog.set_code(code);
+        }
         let window = self.downgrade();
         dialog.connect_joined(move |_, document| {
             if let Some(window) = window.upgrade() {

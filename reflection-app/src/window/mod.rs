@@ -4,6 +4,7 @@
 
 mod actions;
 mod closing;
+mod restoring;
 
 use std::cell::{Cell, RefCell};
 
@@ -44,6 +45,8 @@ mod imp {
         pub(super) page: RefCell<Option<DocumentPage>>,
         pub(super) page_bindings: RefCell<Vec<glib::Binding>>,
         pub(super) closing: Cell<closing::Closing>,
+        /// The text of a link that is to be joined once the library is open.
+        pub(super) pending_code: RefCell<Option<String>>,
         /// The open library; none while starting.
         #[property(get)]
         service: RefCell<Option<Service>>,
@@ -83,6 +86,7 @@ mod imp {
             self.parent_constructed();
             let window = self.obj();
             window.set_service_actions_enabled(false);
+            window.restore_size();
             self.startup_page.connect_opened(clone!(
                 #[weak]
                 window,
@@ -155,6 +159,9 @@ impl Window {
         imp.set_service(Some(service));
         self.set_service_actions_enabled(true);
         self.show_library_or_welcome(count);
+        if !self.join_pending() {
+            self.restore_document();
+        }
     }
 
     fn show_library_or_welcome(&self, documents: u32) {
@@ -186,6 +193,7 @@ impl Window {
             ));
             imp.split_view.set_content(Some(&page));
             imp.page.replace(Some(page));
+            self.remember_document(Some(document));
         }
         imp.split_view.set_show_content(true);
         self.show_selection();
@@ -201,6 +209,7 @@ impl Window {
             binding.unbind();
         }
         if let Some(page) = imp.page.take() {
+            self.remember_caret(&page);
             page.leave();
         }
         self.set_title(Some(&gettext("Reflection")));
@@ -226,6 +235,7 @@ impl Window {
         let imp = self.imp();
         if imp.split_view.is_collapsed() && !imp.split_view.shows_content() {
             self.leave_page();
+            self.remember_document(None);
             imp.split_view.set_content(Some(&*imp.no_document));
             imp.library_page.focus_list();
         }

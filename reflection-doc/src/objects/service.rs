@@ -12,7 +12,7 @@ use glib::clone;
 use reflection_node::access::{Code, TopicId};
 use reflection_node::identity::{AuthorId, AuthorKey};
 use reflection_node::store::{DataFolder, StoreError};
-use reflection_node::{DocumentError, Event, Mode, NetworkConfig, StartError};
+use reflection_node::{DocumentError, Event, Mode, NetworkConfig, NetworkError, StartError};
 
 use super::tasks::Tasks;
 use super::{Document, Documents};
@@ -45,6 +45,9 @@ pub enum ServiceError {
     /// The node could not do it.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The network could not be started.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -75,12 +78,20 @@ mod imp {
         /// Whether no connection to anybody is wanted.
         #[property(get)]
         is_offline: Cell<bool>,
+        /// How far the network reaches, by its word.
+        #[property(get)]
+        mode: RefCell<String>,
     }
 
     impl Service {
-        pub(super) fn set_is_offline(&self, is_offline: bool) {
+        pub(super) fn show_mode(&self, mode: Mode) {
+            let is_offline = mode == Mode::Offline;
             if self.is_offline.replace(is_offline) != is_offline {
                 self.obj().notify_is_offline();
+            }
+            if *self.mode.borrow() != mode.as_str() {
+                self.mode.replace(mode.as_str().to_owned());
+                self.obj().notify_mode();
             }
         }
     }
@@ -113,12 +124,12 @@ impl Service {
         config: NetworkConfig,
     ) -> Result<Self, OpenError> {
         let library = Library::open(folder, key, config).await?;
-        let is_offline = library.node().mode().await == Mode::Offline;
+        let mode = library.node().mode().await;
         let service: Self = glib::Object::new();
         let imp = service.imp();
         // Set once, right after construction; the cell cannot be taken yet.
         let _ = imp.library.set(library.clone());
-        imp.set_is_offline(is_offline);
+        imp.show_mode(mode);
         // First listen, then read, so that nothing falls between.
         let receive: Rc<dyn Fn(Event)> = Rc::new(clone!(
             #[weak]
@@ -139,6 +150,19 @@ impl Service {
     /// The author of this installation.
     pub fn this_author(&self) -> Option<AuthorId> {
         self.imp().library.get().map(|library| library.node().id())
+    }
+
+    /// How far the network reaches.
+    pub fn network_mode(&self) -> Mode {
+        self.mode().parse().unwrap_or_default()
+    }
+
+    /// Changes how far the network reaches; documents stay open.
+    pub async fn change_mode(&self, mode: Mode) -> Result<(), ServiceError> {
+        let library = self.library()?;
+        library.node().set_mode(mode).await?;
+        self.imp().show_mode(mode);
+        Ok(())
     }
 
     /// Makes an empty document.
@@ -241,7 +265,7 @@ impl Service {
                     }
                 }
             }
-            Event::ModeChanged { mode } => self.imp().set_is_offline(*mode == Mode::Offline),
+            Event::ModeChanged { mode } => self.imp().show_mode(*mode),
             // The others are for the log of the node and for later views.
             _ => {}
         }

@@ -25,7 +25,7 @@ use crate::access::TopicId;
 use crate::events::Event;
 use crate::identity::AuthorId;
 use crate::operation::{Operation, OperationError};
-use crate::pipeline::{Commit, Commits, Ingested, Verified, ingest, verify_batch};
+use crate::pipeline::{Commit, Ingested, Verified, ingest, verify_batch};
 use crate::shared::{KnownDocument, Shared};
 use crate::store::{Durability, StoreError, operations, peers};
 
@@ -120,9 +120,8 @@ impl Driver {
         commits: tokio::sync::watch::Receiver<Commit>,
     ) -> Self {
         let topic = document.keys.topic();
-        let exchange = Exchange::new(shared.id, peer, topic, session, &commits.borrow());
         Self {
-            exchange,
+            exchange: Exchange::new(shared.id, peer, topic, session),
             shared,
             peer,
             topic,
@@ -197,7 +196,8 @@ impl Driver {
                 }
                 changed = self.commits.changed() => {
                     changed.map_err(|_| DriverError::Cancelled)?;
-                    self.exchange.committed(&self.commits.borrow_and_update());
+                    let heights = Arc::clone(&self.commits.borrow_and_update().heights);
+                    self.exchange.committed(heights);
                 }
                 () = sleep_until(deadline) => self.exchange.expire(self.started.elapsed())?,
             }
@@ -269,7 +269,8 @@ impl Driver {
         {
             self.exchange.stored(&ingested);
         }
-        self.exchange.committed(&self.commits.borrow());
+        self.exchange
+            .committed(Arc::clone(&self.commits.borrow().heights));
         for action in self.exchange.end(self.started.elapsed(), error) {
             if let Action::Confirm(confirmed) = action {
                 confirm(&self.shared, self.document.row, self.peer, confirmed).await;
@@ -282,17 +283,12 @@ impl Driver {
     }
 }
 
-/// Tells the sessions and readers of a document of a committed batch.
-pub(crate) fn announce_heights(commits: &Commits, topic: TopicId, ingested: &Ingested) {
-    if let Some(position) = ingested.position {
-        let heads = ingested.heads.iter().map(|(author, head)| (*author, *head));
-        commits.committed(topic, position, heads);
-    }
-}
-
 /// Tells everybody of a committed batch; called on the writing thread.
 fn announce(shared: &Shared, topic: TopicId, ingested: &Ingested) {
-    announce_heights(&shared.commits, topic, ingested);
+    if let Some(position) = ingested.position {
+        let heads = ingested.heads.iter().map(|(author, head)| (*author, *head));
+        shared.commits.committed(topic, position, heads);
+    }
     for (&author, &operations) in &ingested.accepted {
         shared.events.emit(&Event::DocumentChanged {
             topic,

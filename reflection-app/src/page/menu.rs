@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The menu of a document.
+
+use gettextrs::gettext;
+use gtk::gio;
+use gtk::prelude::*;
+use reflection_doc::objects::Document;
+
+/// What can be done with this document.
+pub fn document_menu(document: &Document) -> gio::Menu {
+    let menu = gio::Menu::new();
+    let section = |items: &[(String, &str)]| {
+        let section = gio::Menu::new();
+        for (label, action) in items {
+            section.append(Some(label), Some(action));
+        }
+        menu.append_section(None, &section);
+    };
+    section(&[
+        (gettext("_Find…"), "page.find"),
+        (gettext("Find and _Replace…"), "page.replace"),
+    ]);
+    section(&[(gettext("Pre_view"), "page.preview")]);
+    section(&[(gettext("_Print…"), "page.print")]);
+    let removing = gio::Menu::new();
+    let delete = gio::MenuItem::new(Some(&gettext("_Delete Document…")), None);
+    delete.set_action_and_target_value(
+        Some("win.delete-document"),
+        Some(&document.id().to_variant()),
+    );
+    removing.append_item(&delete);
+    menu.append_section(None, &removing);
+    menu
+}

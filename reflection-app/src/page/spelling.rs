@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Marks misspelt words and offers corrections, in the language of the settings.
+
+use gtk::prelude::*;
+use gtk::{gio, glib};
+
+use super::text_buffer::TextBuffer;
+use crate::preferences::settings;
+
+/// The spell checker of one text.
+#[derive(Debug)]
+pub struct Spelling {
+    adapter: spelling::TextBufferAdapter,
+    handler: Option<glib::SignalHandlerId>,
+}
+
+impl Spelling {
+    /// Checks the text of `buffer` from now on, as the settings say.
+    pub fn new(buffer: &TextBuffer) -> Self {
+        let checker = spelling::Checker::new(Some(&spelling::Provider::default()), None);
+        let adapter = spelling::TextBufferAdapter::new(buffer, &checker);
+        follow(&adapter);
+        let handler = settings().connect_changed(None, {
+            let adapter = adapter.downgrade();
+            move |_, key| {
+                if matches!(key, "check-spelling" | "spelling-language")
+                    && let Some(adapter) = adapter.upgrade()
+                {
+                    follow(&adapter);
+                }
+            }
+        });
+        Self {
+            adapter,
+            handler: Some(handler),
+        }
+    }
+
+    /// What the context menu offers for the word under the caret.
+    pub fn menu(&self) -> gio::MenuModel {
+        self.adapter.menu_model()
+    }
+
+    /// The actions behind the menu, to be put under the name `spelling`.
+    pub fn actions(&self) -> gio::ActionGroup {
+        self.adapter.clone().upcast()
+    }
+
+    /// Brings the corrections in the menu up to the word under the caret.
+    pub fn update(&self) {
+        self.adapter.update_corrections();
+    }
+}
+
+impl Drop for Spelling {
+    fn drop(&mut self) {
+        if let Some(handler) = self.handler.take() {
+            settings().disconnect(handler);
+        }
+        self.adapter.set_enabled(false);
+    }
+}
+
+fn follow(adapter: &spelling::TextBufferAdapter) {
+    let settings = settings();
+    let wanted = settings.string("spelling-language");
+    let provider = spelling::Provider::default();
+    let language = if !wanted.is_empty() && provider.supports_language(&wanted) {
+        Some(wanted)
+    } else {
+        provider.default_code()
+    };
+    // Without a dictionary every word would be marked.
+    match language {
+        Some(language) => {
+            adapter.set_language(&language);
+            adapter.set_enabled(settings.boolean("check-spelling"));
+        }
+        None => adapter.set_enabled(false),
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The settings of the program, in `GSettings`.
+
+use std::cell::OnceCell;
+use std::path::Path;
+
+use gtk::gio;
+
+use crate::config::APP_ID;
+
+thread_local! {
+    static SETTINGS: OnceCell<gio::Settings> = const { OnceCell::new() };
+}
+
+/// The settings. Belongs to the main thread, as all of GTK does.
+pub fn settings() -> gio::Settings {
+    SETTINGS.with(|settings| settings.get_or_init(find).clone())
+}
+
+/// The installed schema, or the one that was built with the program.
+fn find() -> gio::Settings {
+    let installed =
+        gio::SettingsSchemaSource::default().and_then(|source| source.lookup(APP_ID, true));
+    let built = || {
+        let folder = Path::new(env!("REFLECTION_SCHEMA_DIR"));
+        let parent = gio::SettingsSchemaSource::default();
+        gio::SettingsSchemaSource::from_directory(folder, parent.as_ref(), true)
+            .ok()
+            .and_then(|source| source.lookup(APP_ID, false))
+    };
+    match installed.or_else(built) {
+        Some(schema) => gio::Settings::new_full(&schema, gio::SettingsBackend::NONE, None),
+        // Ends the program with a sentence that names the schema, which packagers understand.
+        None => gio::Settings::new(APP_ID),
+    }
+}

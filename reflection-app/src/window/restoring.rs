@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A window comes back as it was left: its size, its document, the place in it.
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use reflection_doc::objects::Document;
+
+use super::Window;
+use crate::page::DocumentPage;
+use crate::preferences::settings;
+
+impl Window {
+    /// Takes the size that the last window had, and keeps the settings up with this one's.
+    pub(super) fn restore_size(&self) {
+        let settings = settings();
+        settings.bind("window-width", self, "default-width").build();
+        settings
+            .bind("window-height", self, "default-height")
+            .build();
+        settings.bind("is-maximized", self, "maximized").build();
+    }
+
+    /// Opens the document that was open last, where it was left, if it is still there.
+    pub(super) fn restore_document(&self) {
+        let settings = settings();
+        let found = settings
+            .string("open-document")
+            .parse()
+            .ok()
+            .and_then(|topic| self.service()?.documents().get(&topic));
+        if let Some(document) = found {
+            let caret = settings.uint("caret");
+            self.open_document(&document);
+            if let Some(page) = &*self.imp().page.borrow() {
+                page.go_to(caret);
+            }
+        }
+    }
+
+    /// Notes which document is open. A setting that cannot be written is no reason to complain.
+    pub(super) fn remember_document(&self, document: Option<&Document>) {
+        let id = document.map(Document::id).unwrap_or_default();
+        let settings = settings();
+        let _ = settings.set_string("open-document", &id);
+        let _ = settings.set_uint("caret", 0);
+    }
+
+    /// Notes where the caret is in the document that is being left.
+    pub(super) fn remember_caret(&self, page: &DocumentPage) {
+        let settings = settings();
+        let id = page.document().map(|document| document.id());
+        if id.is_some_and(|id| id == settings.string("open-document").as_str()) {
+            let _ = settings.set_uint("caret", page.caret());
+        }
+    }
+
+    /// Joins by a link that another program handed over, now or once the library is open.
+    pub fn join_by_link(&self, link: &str) {
+        self.imp().pending_code.replace(Some(link.to_owned()));
+        if self.service().is_some() {
+            self.join_pending();
+        }
+    }
+
+    /// Whether a link was waiting; then it is shown in the dialog for joining.
+    pub(super) fn join_pending(&self) -> bool {
+        let pending = self.imp().pending_code.take();
+        if let Some(code) = &pending {
+            self.show_join_dialog(code);
+        }
+        pending.is_some()
+    }
+}
