@@ -155,3 +155,18 @@ fn a_killed_import_leaves_whole_documents_alone() {
     }
     assert!(interrupted > 0, "no crash was early enough");
 }
+
+#[test]
+fn a_package_gets_completions_and_manual_pages() {
+    let alice = Person::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(alice.stdout(&["completions", shell]).contains("import"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("man");
+    alice.stdout(&["manual", "--to", to.to_str().unwrap()]);
+    let pages = files(&to);
+    assert!(pages["reflection-cli.1"].contains("without a screen"));
+    assert!(pages["reflection-cli-search.1"].contains("WORDS"));
+    assert!(!alice.data().exists(), "nothing is opened for that");
+}

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{DEADLINE, Home};
-use reflection_doc::library::Library;
+use reflection_doc::library::{Library, Profile};
 use reflection_node::access::{Access, TopicId};
 use reflection_node::identity::AuthorKey;
 
@@ -105,5 +105,35 @@ async fn what_a_device_knows_of_a_document_survives_and_goes_with_it() {
         .await
         .unwrap();
     assert_eq!(rows, 0);
+    library.close(DEADLINE).await;
+}
+
+#[tokio::test]
+async fn a_document_learns_a_name_with_the_first_edit_and_not_before() {
+    let home = Home::new();
+    let library = home.open().await;
+    let before = library.create("one").await.unwrap();
+    let name = "Ann Ōkami".to_owned();
+    let profile = Profile {
+        name: name.clone(),
+        colour: Some(4),
+    };
+    library.set_profile(profile.clone()).await.unwrap();
+    assert!(library.profile().await.unwrap() == profile);
+    let mut document = library.open_document(&before).await.unwrap();
+    assert!(document.flush().await.unwrap().is_none(), "only looked at");
+    assert!(document.engine.people().is_empty());
+    document.engine.edit(0, 0, "x").unwrap();
+    document.flush().await.unwrap();
+    drop(document);
+    library.close(DEADLINE).await;
+    let library = home.open().await;
+    let document = library.open_document(&before).await.unwrap();
+    let people = document.engine.people();
+    assert_eq!(people.len(), 1);
+    assert!(people[0].name == name && people[0].colour == Some(4));
+    assert_eq!(people[0].author, library.node().id());
+    assert_eq!(document.engine.text(), "xone");
+    drop((document, people));
     library.close(DEADLINE).await;
 }

@@ -3,6 +3,7 @@
 
 mod cat;
 mod code;
+mod completions;
 mod delete;
 mod document;
 mod edit;
@@ -13,6 +14,7 @@ mod import;
 mod join;
 mod list;
 mod mode;
+mod name;
 mod new;
 mod peers;
 mod play;
@@ -143,6 +145,12 @@ impl Global {
 enum Action {
     /// Stay online until SIGTERM, and serve the other commands
     Run(run::Run),
+    /// Print what a shell needs to complete commands
+    #[command(hide = true)]
+    Completions(completions::Completions),
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Manual(completions::Manual),
     #[command(flatten)]
     Command(Command),
 }
@@ -169,6 +177,8 @@ pub(crate) enum Command {
     Play(play::Play),
     /// Exchange with the peers that can be reached until nothing is left
     Sync(sync::Sync),
+    /// Show or choose the name that others see in documents
+    Name(name::Name),
     /// Search the titles and texts of all documents
     Search(search::Search),
     /// Make a document of each file; of a folder, of each text file in it
@@ -229,6 +239,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let Arguments { global, command } = arguments;
     let command = match command {
         Action::Run(run) => return run.run(&global).await,
+        Action::Completions(completions) => {
+            completions.run();
+            return Ok(());
+        }
+        Action::Manual(manual) => return manual.run(),
         Action::Command(command) => command.prepare()?,
     };
     let folder = session::folder(&global)?;
@@ -296,6 +311,7 @@ pub(crate) async fn execute(
         Command::Edit(edit) => edit.execute(library, results).await,
         Command::Play(play) => play.execute(library, results).await,
         Command::Sync(sync) => sync.execute(library, results).await,
+        Command::Name(name) => name.execute(library, results).await,
         Command::Search(search) => search.execute(library, results).await,
         Command::Import(import) => import.execute(library, results).await,
         Command::Export(export) => export.execute(library, results).await,

@@ -83,6 +83,7 @@ fn plain(command: &Command, value: &Value) -> String {
         Command::Edit(_) => format!("{}\n", text(value, "operation")),
         Command::Delete(_) => String::new(),
         Command::List(_) => list_line(value),
+        Command::Name(_) => format!("{}\n", text(value, "name")),
         Command::Search(_) => search_line(value),
         Command::Import(_) | Command::Export(_) => format!(
             "{}  {}\n",

@@ -14,6 +14,7 @@ mod edit;
 mod effect;
 mod history;
 mod markdown;
+mod metadata;
 mod outline;
 mod pace;
 mod peer;
@@ -46,6 +47,7 @@ pub use edit::{AuthorRun, Rewrite, TextEdit, Undone};
 pub use effect::{Effect, Origin};
 pub use history::{History, HistoryError, HistorySource, Sitting};
 pub use markdown::{Emphasis, continue_list, indent, link, outdent, toggle_emphasis};
+pub use metadata::{NAME_GRAPHEMES_MAX, NamedVersion, Person, clean_name};
 pub use outline::{Heading, Task, headings, tasks, toggle_task};
 pub use pace::{PACE, Pace};
 pub use peer::PeerId;
@@ -105,6 +107,8 @@ pub struct Engine {
     /// Bodies that were handed out and came back because they could not be stored.
     returned: VecDeque<Vec<u8>>,
     topic: TopicId,
+    /// How this author wants to be called, until the document was told.
+    profile: Option<(String, Option<u32>)>,
     /// Who writes as which peer, of all whose operations were seen.
     authors: HashMap<u64, AuthorId>,
     clock: Clock,
@@ -149,6 +153,7 @@ impl Engine {
             taken: 0,
             returned: VecDeque::new(),
             topic: *topic,
+            profile: None,
             authors: HashMap::from([(peer.get(), author)]),
             clock: Arc::new(system_time_ms),
             committed_s: AtomicI64::new(0),
@@ -200,6 +205,9 @@ impl Engine {
     /// this order; none if there are none. Bodies that cannot be stored are to be given back by
     /// [`Engine::restore_changes`].
     pub fn take_changes(&mut self) -> Vec<Vec<u8>> {
+        if self.has_changes() {
+            self.introduce_with_edit();
+        }
         self.commit();
         let mut bodies: Vec<Vec<u8>> = self.returned.drain(..).collect();
         let end = self.own_end();

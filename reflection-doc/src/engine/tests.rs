@@ -10,6 +10,7 @@ use super::*;
 
 mod forged;
 mod history;
+mod metadata;
 mod places;
 mod undo;
 

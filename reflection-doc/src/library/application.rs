@@ -16,7 +16,7 @@ use reflection_node::pipeline::{Application, Compactor, Delivered, Delivery, Ref
 use reflection_node::rusqlite::{Connection, params};
 use reflection_node::store::StoreError;
 
-use super::{local, now_us, search, summary, texts};
+use super::{local, now_us, profile, search, summary, texts};
 use crate::engine::{PeerId, check_compaction, check_update, compact, keeps_everything};
 
 const SCHEMA: &str = "
@@ -37,8 +37,9 @@ impl Application for Documents {
     fn prepare(&mut self, connection: &Connection) -> Result<(), StoreError> {
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(summary::SCHEMA)?;
-        connection.execute_batch(texts::SCHEMA)?;
+        texts::prepare(connection)?;
         connection.execute_batch(local::SCHEMA)?;
+        connection.execute_batch(profile::SCHEMA)?;
         search::prepare(connection)
     }
 

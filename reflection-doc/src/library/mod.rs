@@ -4,6 +4,7 @@
 mod application;
 pub mod files;
 mod local;
+mod profile;
 mod refresh;
 mod search;
 mod summary;
@@ -23,6 +24,7 @@ use crate::engine::{Engine, EngineError};
 use crate::open_document::{OpenDocument, PublishFailure, Publisher, Turn};
 use local::Flag;
 pub use local::LocalState;
+pub use profile::Profile;
 pub use refresh::CachedText;
 pub use search::{HITS_MAX, Marked, SearchHit, SearchResults};
 pub use summary::DocumentSummary;
@@ -125,7 +127,10 @@ impl Library {
         };
         let held = turn.wait().await;
         let access = self.node.access(topic).ok_or(StreamError::Closed)?;
-        let (engine, stream) = self.load(topic).await?;
+        let (mut engine, stream) = self.load(topic).await?;
+        if let Some(profile) = self.node.read(profile::read).await? {
+            engine.set_profile(&profile.name, profile.colour);
+        }
         let publisher = Publisher::new(self.node.clone(), *topic, engine.incarnation());
         Ok(OpenDocument {
             engine,

@@ -14,7 +14,7 @@ use super::search::Entry;
 use super::summary;
 use crate::engine::title;
 
-pub(super) const SCHEMA: &str = "
+const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS document_texts (
     -- The document's number in the index. Not used twice, so that nothing in the index can ever
     -- be taken for another document's.
@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS document_texts (
     preview TEXT NOT NULL,
     text TEXT NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS document_texts_unindexed ON document_texts(id) WHERE indexed = 0;
+CREATE INDEX IF NOT EXISTS document_summaries_stale ON document_summaries(updated_us)
+    WHERE summarised < version;
 ";
 
 /// Longest preview in characters.
@@ -262,13 +265,23 @@ pub(super) fn index(
     Ok(())
 }
 
+/// Has every summary without a text made anew: the texts were thrown away, or an older program
+/// that kept none has made it.
+pub(super) fn prepare(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(
+        "UPDATE document_summaries SET summarised = 0 WHERE summarised > 0
+         AND NOT EXISTS (SELECT 1 FROM document_texts AS texts
+                         WHERE texts.topic = document_summaries.topic)",
+    )?;
+    Ok(())
+}
+
 /// Documents that changed after their text was worked out, the last changed first.
 pub(super) fn stale(connection: &Connection) -> Result<Vec<TopicId>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT summaries.topic FROM document_summaries AS summaries
-         LEFT JOIN document_texts AS texts ON texts.topic = summaries.topic
-         WHERE summaries.version > coalesce(texts.version, 0)
-         ORDER BY summaries.updated_us DESC",
+        "SELECT topic FROM document_summaries WHERE summarised < version
+         ORDER BY updated_us DESC",
     )?;
     let topics = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
     let mut stale = Vec::new();

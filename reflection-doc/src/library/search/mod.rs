@@ -89,6 +89,9 @@ fn answer(
     // Whoever searches for a title wants that document first, however long others go on about it.
     let in_titles = format!("title : ({everywhere})");
     for expression in [in_titles, everywhere] {
+        if hits.len() >= limit {
+            break;
+        }
         index::find(connection, &expression, |id| {
             if hits.len() >= limit {
                 return Ok(ControlFlow::Break(()));

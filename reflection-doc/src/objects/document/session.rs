@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gio::prelude::*;
 use gio::subclass::prelude::*;
+use reflection_node::Position;
 use reflection_node::access::Access;
 use reflection_node::pipeline::{Delivered, DocumentStream, StreamError};
 
@@ -31,6 +32,8 @@ pub(super) struct Session {
     pub(super) is_urgent: Cell<bool>,
     /// Those who wait; they are told how the next attempt ended.
     pub(super) waiting: RefCell<Vec<async_channel::Sender<bool>>>,
+    /// Up to which position of the stream the text holds everything.
+    position: Cell<Position>,
     /// How many bodies are on their way to the disk.
     pub(super) in_flight: Cell<usize>,
     /// Keeps others in this process from opening the document.
@@ -82,6 +85,7 @@ impl Document {
             wake,
             is_urgent: Cell::new(false),
             waiting: RefCell::default(),
+            position: Cell::new(opened.stream.position()),
             in_flight: Cell::new(0),
             _turn: opened.turn,
         });
@@ -124,12 +128,25 @@ impl Document {
                 let Some(session) = imp.session() else { return };
                 if session.flush().await {
                     if imp.viewers.get() == 0 && !session.has_unsaved() {
+                        imp.keep_text(&session);
                         imp.end_session();
                     }
                     return;
                 }
                 glib::timeout_future(RELEASE_RETRY).await;
             }
+        });
+    }
+
+    /// Leaves the text to the library, so that nobody has to work it out again.
+    fn keep_text(&self, session: &Session) {
+        let Some((library, topic)) = self.handles() else {
+            return;
+        };
+        let (position, text) = (session.position.get(), session.engine.borrow().text());
+        self.tasks.spawn(async move {
+            // Without it the text is worked out when somebody asks for it.
+            let _ = library.keep_text(&topic, position, text).await;
         });
     }
 
@@ -158,6 +175,9 @@ impl Document {
             self.set_trouble(Trouble::NotShown);
             return;
         };
+        if let Some(last) = batch.last() {
+            session.position.set(last.position);
+        }
         let own = session.engine.borrow().author();
         if batch.iter().any(|delivered| delivered.author != own) {
             self.has_content.set(true);
