@@ -170,3 +170,48 @@ fn a_package_gets_completions_and_manual_pages() {
     assert!(pages["reflection-cli-search.1"].contains("WORDS"));
     assert!(!alice.data().exists(), "nothing is opened for that");
 }
+
+#[test]
+fn a_version_can_be_named_looked_at_compared_and_brought_back() {
+    let alice = Person::new();
+    alice.creates("one two three\n");
+    alice.stdout(&["history", "@last", "--name", "Sent to Bob"]);
+    alice.stdout(&[
+        "edit", "@last", "--at", "4", "--delete", "3", "--insert", "2",
+    ]);
+    let check = || {
+        let history = alice.json(&["history", "@last"]);
+        let named: Vec<_> = history
+            .iter()
+            .filter(|version| version["names"][0] == "Sent to Bob")
+            .collect();
+        assert_eq!(named.len(), 1);
+        assert_eq!(named[0]["author"], alice.json(&["id"])[0]["id"]);
+        assert!(named[0]["time"].as_str().unwrap().contains('T'));
+        let version = named[0]["version"].as_str().unwrap();
+        for wanted in ["Sent to Bob", version] {
+            let text = alice.stdout(&["cat", "@last", "--version", wanted]);
+            assert_eq!(text, "one two three\n");
+        }
+        let now = history.last().unwrap()["version"].as_str().unwrap();
+        let text = alice.stdout(&["cat", "@last", "--version", now]);
+        assert_eq!(text, "one 2 three\n");
+        let shown = alice.stdout(&["diff", "@last", version, now]);
+        assert_eq!(shown, "one [-two-]{+2+} three\n");
+        let parts = alice.json(&["diff", "@last", version, now]);
+        assert_eq!(parts[1]["change"], "removed");
+    };
+    check();
+    let online = alice.online();
+    check();
+    alice.stdout(&["restore", "@last", "Sent to Bob"]);
+    assert_eq!(alice.cat(), "one two three\n");
+    let runs = alice.json(&["blame", "@last"]);
+    assert_eq!(runs[0]["from"], 0);
+    assert_eq!(runs.last().unwrap()["to"], 14);
+    assert_eq!(runs[0]["author"], online.ready["id"]);
+    let wrong = alice.run(&["cat", "@last", "--version", "ffffffff"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(stderr(&wrong).contains("no such version"));
+    online.terminate();
+}

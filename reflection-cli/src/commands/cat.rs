@@ -13,6 +13,9 @@ pub(crate) struct Cat {
     /// Which document
     #[arg(value_name = "DOC")]
     document: String,
+    /// As it was: a version's id as history shows it, the beginning of one, or a name
+    #[arg(long, value_name = "V")]
+    version: Option<String>,
 }
 
 impl Cat {
@@ -22,7 +25,17 @@ impl Cat {
         results: &Results,
     ) -> Result<(), CommandError> {
         let topic = document::find(library, &self.document).await?;
-        give(results, json!({ "text": library.text(&topic).await? })).await;
+        let text = match self.version.clone() {
+            Some(version) => {
+                let look = move |past: &reflection_doc::library::Past| {
+                    let version = past.find(&version)?;
+                    past.text(&version)
+                };
+                library.past(&topic, look).await?
+            }
+            None => library.text(&topic).await?,
+        };
+        give(results, json!({ "text": text })).await;
         Ok(())
     }
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The commands, one file each.
 
+mod blame;
 mod cat;
 mod code;
 mod completions;
 mod delete;
+mod diff;
 mod document;
 mod edit;
 mod events;
 mod export;
+mod history;
 mod id;
 mod import;
 mod join;
@@ -18,6 +21,7 @@ mod name;
 mod new;
 mod peers;
 mod play;
+mod restore;
 mod run;
 mod search;
 mod stats;
@@ -177,6 +181,14 @@ pub(crate) enum Command {
     Play(play::Play),
     /// Exchange with the peers that can be reached until nothing is left
     Sync(sync::Sync),
+    /// List the versions of a document, or give one a name
+    History(history::History),
+    /// Show what differs between two versions
+    Diff(diff::Diff),
+    /// Make the text what it was, as a new edit
+    Restore(restore::Restore),
+    /// Show who wrote which part of the text
+    Blame(blame::Blame),
     /// Show or choose the name that others see in documents
     Name(name::Name),
     /// Search the titles and texts of all documents
@@ -311,6 +323,10 @@ pub(crate) async fn execute(
         Command::Edit(edit) => edit.execute(library, results).await,
         Command::Play(play) => play.execute(library, results).await,
         Command::Sync(sync) => sync.execute(library, results).await,
+        Command::History(history) => history.execute(library, results).await,
+        Command::Diff(diff) => diff.execute(library, results).await,
+        Command::Restore(restore) => restore.execute(library, results).await,
+        Command::Blame(blame) => blame.execute(library, results).await,
         Command::Name(name) => name.execute(library, results).await,
         Command::Search(search) => search.execute(library, results).await,
         Command::Import(import) => import.execute(library, results).await,

@@ -80,9 +80,17 @@ fn plain(command: &Command, value: &Value) -> String {
         Command::New(_) | Command::Code(_) => format!("{}\n", text(value, "code")),
         Command::Join(_) => format!("{}\n", text(value, "document")),
         Command::Cat(_) => text(value, "text").to_owned(),
-        Command::Edit(_) => format!("{}\n", text(value, "operation")),
+        Command::Edit(_) | Command::Restore(_) => format!("{}\n", text(value, "operation")),
         Command::Delete(_) => String::new(),
         Command::List(_) => list_line(value),
+        Command::History(_) => history_line(value),
+        Command::Diff(_) => difference(value),
+        Command::Blame(_) => format!(
+            "{:>8} {:>8}  {}\n",
+            value["from"],
+            value["to"],
+            text(value, "author").get(..12).unwrap_or("unknown"),
+        ),
         Command::Name(_) => format!("{}\n", text(value, "name")),
         Command::Search(_) => search_line(value),
         Command::Import(_) | Command::Export(_) => format!(
@@ -115,6 +123,34 @@ fn list_line(value: &Value) -> String {
         text(value, "access"),
         text(value, "updated"),
     )
+}
+
+fn history_line(value: &Value) -> String {
+    let names: Vec<&str> = value["names"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    format!(
+        "{}  {}  {}  +{} -{}  {}\n",
+        text(value, "version"),
+        text(value, "time"),
+        text(value, "author").get(..12).unwrap_or("unknown"),
+        value["added"],
+        value["deleted"],
+        names.join(", "),
+    )
+}
+
+/// A part of a difference, with the marks that word differences have elsewhere.
+fn difference(value: &Value) -> String {
+    let part = text(value, "text");
+    match text(value, "change") {
+        "added" => format!("{{+{part}+}}"),
+        "removed" => format!("[-{part}-]"),
+        _ => part.to_owned(),
+    }
 }
 
 /// Title and snippet, with the hits in bold where a person reads it.

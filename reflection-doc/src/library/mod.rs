@@ -4,6 +4,7 @@
 mod application;
 pub mod files;
 mod local;
+mod past;
 mod profile;
 mod refresh;
 mod search;
@@ -20,10 +21,11 @@ use reflection_node::pipeline::StreamError;
 use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{DocumentError, DocumentInfo, NetworkConfig, Node, StartError};
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{EditError, Engine, EngineError, HistoryError};
 use crate::open_document::{OpenDocument, PublishFailure, Publisher, Turn};
 use local::Flag;
 pub use local::LocalState;
+pub use past::{Past, VersionSummary};
 pub use profile::Profile;
 pub use refresh::CachedText;
 pub use search::{HITS_MAX, Marked, SearchHit, SearchResults};
@@ -47,6 +49,21 @@ pub enum LibraryError {
     /// There is no such document here.
     #[error("there is no such document here")]
     NotHere,
+    /// The past could not be looked at.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The text does not take the edit.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// No version is meant by that.
+    #[error("the document has no such version")]
+    NoSuchVersion,
+    /// More than one version is meant by that.
+    #[error("more than one version is called that or begins with that")]
+    AmbiguousVersion,
+    /// Nothing of the name could be shown.
+    #[error("the name is empty")]
+    NoName,
     /// The first text of a new document could not be stored.
     #[error(transparent)]
     Publish(#[from] PublishFailure),
