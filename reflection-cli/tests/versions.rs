@@ -38,7 +38,10 @@ fn documents_of_version_1_open_and_can_be_written() {
     for (document, text) in TEXTS {
         assert_eq!(alice.stdout(&["cat", document]), text);
     }
-    assert_eq!(alice.json(&["list"]).len(), 5);
+    let listed = alice.json(&["list"]);
+    assert_eq!(listed.len(), 5);
+    let unread = listed.iter().filter(|line| line["unread"] == true);
+    assert_eq!(unread.count(), 3, "what she has not read stays unread");
     let kept = alice.run(&["cat", "cede4766"]);
     assert!(stderr(&kept).contains("cannot be read on this device"));
     alice.stdout(&["edit", "a9306634", "--at", "0", "--insert", "Now "]);
@@ -60,4 +63,31 @@ fn the_backup_of_a_migration_goes_with_the_first_document_that_is_deleted() {
     assert!(backup.exists());
     alice.stdout(&["delete", "94648cc5"]);
     assert!(!backup.exists(), "it holds the deleted text");
+}
+
+#[test]
+fn documents_of_an_old_folder_are_recovered_as_new_ones() {
+    let old = person_of_version(1);
+    let alice = Person::new();
+    let before = std::fs::read(old.data().join("database.sqlite")).unwrap();
+    let recovered = alice.json(&["recover", old.data().to_str().unwrap()]);
+    assert_eq!(recovered.len(), 5);
+    for line in &recovered {
+        let id = line["old"].as_str().unwrap();
+        let text = TEXTS.iter().find(|(begin, _)| id.starts_with(begin));
+        match text {
+            Some((_, text)) => {
+                let new = line["document"].as_str().unwrap();
+                assert_ne!(new, id, "it has secrets of its own");
+                assert_eq!(alice.stdout(&["cat", new]), *text);
+            }
+            None => assert!(line["document"].is_null(), "kept for others, unread"),
+        }
+        assert_eq!(line["damaged"], 0);
+    }
+    assert_eq!(alice.json(&["list"]).len(), 4);
+    let after = std::fs::read(old.data().join("database.sqlite")).unwrap();
+    assert_eq!(after, before, "the old ones are left as they are");
+    let nothing = alice.run(&["recover", "/dev/null"]);
+    assert!(stderr(&nothing).contains("there is no database of Reflection"));
 }

@@ -10,8 +10,8 @@
 //! operation  signed log entries         store      the database
 //! pipeline   the path of an operation   sync       exchanging a document with a peer
 //! network    connections                discovery  finding peers
-//! migration  data of older versions
 //! presence   who is in a document       gossip     the overlay that tells it
+//! migration  data of older versions    maintenance  checking and mending the store
 //! ```
 
 pub mod access;
@@ -20,6 +20,7 @@ mod events;
 mod gossip;
 mod hex;
 pub mod identity;
+mod maintenance;
 pub mod migration;
 mod network;
 mod node;
@@ -34,6 +35,7 @@ mod wire;
 
 pub use events::{Event, Events, Found, Route, SyncCounts};
 pub use iroh::RelayUrl;
+pub use maintenance::{CheckReport, Finding, Problem};
 pub use network::{Mode, NetworkConfig, NetworkError, ParseModeError};
 pub use node::{
     CompactError, Compacted, DocumentError, DocumentInfo, DocumentStatus, LogSize, Node, PeerInfo,
@@ -43,3 +45,4 @@ pub use presence::{PRESENCE_BYTES_MAX, Person, Presence, PresenceError, TooMuchS
 pub use rusqlite;
 pub use store::operations::{DocumentStatistics, Position};
 pub use store::peers::LastSync;
+pub use store::storage::StorageStatistics;

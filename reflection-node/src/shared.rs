@@ -110,6 +110,15 @@ impl Shared {
         self.events.emit(&Event::DocumentAdded { topic });
     }
 
+    /// Takes a document as it is after a repair. Who listens to it has to begin again.
+    pub(crate) fn replace_document(&self, topic: &TopicId, stored: documents::StoredDocument) {
+        self.documents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(*topic, stored.into());
+        self.commits.remove(topic);
+    }
+
     pub(crate) fn remove_document(&self, topic: &TopicId) {
         self.documents
             .write()

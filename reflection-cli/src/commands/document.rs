@@ -9,6 +9,18 @@ use super::CommandError;
 /// Stands for the document that was created or joined last.
 const LAST: &str = "@last";
 
+/// The document that an argument means, or all where there is none.
+pub(super) async fn one_or_all(
+    library: &Library,
+    argument: Option<&str>,
+) -> Result<Vec<TopicId>, CommandError> {
+    if let Some(argument) = argument {
+        return Ok(vec![find(library, argument).await?]);
+    }
+    let documents = library.node().documents().await?;
+    Ok(documents.into_iter().map(|info| info.topic).collect())
+}
+
 /// Finds a document by its id, a unique prefix of one, or `@last`.
 pub(super) async fn find(library: &Library, argument: &str) -> Result<TopicId, CommandError> {
     let documents = library.node().documents().await?;

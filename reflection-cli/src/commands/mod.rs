@@ -3,8 +3,10 @@
 
 mod blame;
 mod cat;
+mod check;
 mod code;
 mod completions;
+mod compact;
 mod delete;
 mod diff;
 mod document;
@@ -22,6 +24,9 @@ mod new;
 mod peers;
 mod play;
 mod restore;
+mod rebuild;
+mod recover;
+mod replay;
 mod run;
 mod search;
 mod stats;
@@ -207,6 +212,16 @@ pub(crate) enum Command {
     Mode(mode::ModeCommand),
     /// Show the last events of the running process
     Events(events::EventsCommand),
+    /// Check that everything that is stored is sound
+    Check(check::Check),
+    /// Pack this installation's own operations, and give back unused space
+    Compact(compact::Compact),
+    /// Make again from the operations what is kept beside them
+    Rebuild(rebuild::Rebuild),
+    /// Show a document's operations in the order in which they were accepted
+    Replay(replay::Replay),
+    /// Make new documents of those in another data folder or a backup
+    Recover(recover::Recover),
 }
 
 /// Why a command failed, as one sentence. The exit code follows from the kind.
@@ -302,6 +317,7 @@ impl Command {
             Self::Import(import) => import.prepare().map(Self::Import),
             Self::Export(export) => export.prepare().map(Self::Export),
             Self::Mode(mode) => Ok(Self::Mode(mode.prepare())),
+            Self::Recover(recover) => recover.prepare().map(Self::Recover),
             other => Ok(other),
         }
     }
@@ -336,6 +352,11 @@ pub(crate) async fn execute(
         Command::Peers(peers) => peers.execute(library, results).await,
         Command::Mode(mode) => mode.execute(library, results).await,
         Command::Events(_) => Err(events::nothing_runs()),
+        Command::Check(check) => check.execute(library, results).await,
+        Command::Compact(compact) => compact.execute(library, results).await,
+        Command::Rebuild(rebuild) => rebuild.execute(library, results).await,
+        Command::Replay(replay) => replay.execute(library, results).await,
+        Command::Recover(recover) => recover.execute(library, results).await,
     }
 }
 

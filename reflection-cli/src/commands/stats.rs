@@ -3,7 +3,6 @@
 
 use clap::Args;
 use reflection_doc::library::Library;
-use reflection_node::access::TopicId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -22,16 +21,8 @@ impl Stats {
         library: &Library,
         results: &Results,
     ) -> Result<(), CommandError> {
-        let topics: Vec<TopicId> = match &self.document {
-            Some(argument) => vec![document::find(library, argument).await?],
-            None => library
-                .node()
-                .documents()
-                .await?
-                .into_iter()
-                .map(|info| info.topic)
-                .collect(),
-        };
+        let topics = document::one_or_all(library, self.document.as_deref()).await?;
+        let storage = library.node().storage().await?;
         for topic in topics {
             let statistics = library.node().statistics(&topic).await?;
             let line = json!({
@@ -41,6 +32,13 @@ impl Stats {
                 "bytes": {
                     "headers": statistics.header_bytes,
                     "bodies": statistics.body_bytes,
+                },
+                // Of all documents together.
+                "disk": {
+                    "database": storage.database_bytes,
+                    "log": storage.log_bytes,
+                    "free": storage.free_bytes,
+                    "backups": storage.backup_bytes,
                 },
                 "memory_bytes": resident_bytes(),
             });

@@ -102,7 +102,14 @@ fn plain(command: &Command, value: &Value) -> String {
         Command::Peers(_) => peer_line(value),
         // An event is one line of JSON wherever it is shown.
         Command::Events(_) => format!("{value}\n"),
-        Command::Play(_) | Command::Sync(_) | Command::Stats(_) => pairs(value),
+        Command::Play(_)
+        | Command::Sync(_)
+        | Command::Stats(_)
+        | Command::Check(_)
+        | Command::Compact(_)
+        | Command::Rebuild(_)
+        | Command::Replay(_)
+        | Command::Recover(_) => pairs(value),
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::operation::Kind;
-use reflection_node::pipeline::{Application, Compactor, Delivered, Delivery, Refusal};
+use reflection_node::pipeline::{Application, Compactor, Delivered, Delivery, Processed, Refusal};
 use reflection_node::rusqlite::{Connection, params};
 use reflection_node::store::StoreError;
 
@@ -30,6 +30,10 @@ CREATE TABLE IF NOT EXISTS document_counters (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// To be raised when the tables of this application, or what is made of operations in them, change.
+/// In version 1 summaries counted changes instead of naming the newest one's position.
+const STATE_VERSION: u32 = 2;
+
 /// The application on top of the node.
 pub(super) struct Documents;
 
@@ -43,9 +47,17 @@ impl Application for Documents {
         search::prepare(connection)
     }
 
-    fn process(&mut self, connection: &Connection, delivery: &Delivery<'_>) -> Result<(), Refusal> {
+    fn state_version(&self) -> u32 {
+        STATE_VERSION
+    }
+
+    fn process(
+        &mut self,
+        connection: &Connection,
+        delivery: &Delivery<'_>,
+    ) -> Result<Processed, Refusal> {
         let Some(body) = delivery.body else {
-            return Ok(());
+            return Ok(Processed::Done);
         };
         let header = delivery.operation.header();
         let has_news = match header.kind {
@@ -55,7 +67,9 @@ impl Application for Documents {
         if has_news {
             // Clocks of others may be wrong in either way; no document was changed in the future.
             let changed_us = header.time_us.min(now_us());
-            let is_unread = !delivery.is_own && !local::is_muted(connection, &header.author)?;
+            let is_unread = !delivery.is_own
+                && !delivery.is_replay
+                && !local::is_muted(connection, &header.author)?;
             summary::changed(
                 connection,
                 &delivery.topic,
@@ -64,7 +78,40 @@ impl Application for Documents {
                 is_unread,
             )?;
         }
-        Ok(())
+        Ok(Processed::Done)
+    }
+
+    fn wipe(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
+        connection.execute(
+            "DELETE FROM document_counters WHERE topic = ?1",
+            [topic.as_bytes().as_slice()],
+        )?;
+        texts::delete(connection, topic)?;
+        summary::wipe(connection, topic)
+    }
+
+    fn reset(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        connection.execute_batch(
+            "DROP TABLE IF EXISTS document_counters; DROP TABLE IF EXISTS document_texts",
+        )?;
+        summary::reset(connection)?;
+        self.prepare(connection)?;
+        search::reset(connection)
+    }
+
+    fn digest(&self, connection: &Connection, topic: &TopicId) -> Result<[u8; 32], StoreError> {
+        let mut statement = connection.prepare_cached(
+            "SELECT author, incarnation, next FROM document_counters WHERE topic = ?1
+             ORDER BY author, incarnation",
+        )?;
+        let mut rows = statement.query([topic.as_bytes().as_slice()])?;
+        let mut hasher = blake3::Hasher::new();
+        while let Some(row) = rows.next()? {
+            hasher.update(&row.get::<_, Vec<u8>>(0)?);
+            hasher.update(&row.get::<_, i64>(1)?.to_be_bytes());
+            hasher.update(&row.get::<_, i64>(2)?.to_be_bytes());
+        }
+        Ok(*hasher.finalize().as_bytes())
     }
 
     fn added(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {

@@ -2,10 +2,12 @@
 //! All documents of this installation: the node together with what documents add to it.
 
 mod application;
+mod check;
 pub mod files;
 mod local;
 mod past;
 mod profile;
+mod recover;
 mod refresh;
 mod search;
 mod summary;
@@ -27,6 +29,7 @@ use local::Flag;
 pub use local::LocalState;
 pub use past::{Past, VersionSummary};
 pub use profile::Profile;
+pub use recover::{RecoverError, Recovered};
 pub use refresh::CachedText;
 pub use search::{HITS_MAX, Marked, SearchHit, SearchResults};
 pub use summary::DocumentSummary;

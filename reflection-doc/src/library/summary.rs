@@ -97,6 +97,13 @@ pub(super) struct StoredSummary {
     local: LocalState,
 }
 
+impl StoredSummary {
+    /// Whether this is what it says.
+    pub(super) fn says(&self, title: &str, chars: usize) -> bool {
+        self.title == title && self.chars == chars as u64
+    }
+}
+
 fn to_sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -108,6 +115,39 @@ pub(super) fn add(connection: &Connection, topic: &TopicId, now_us: u64) -> Resu
              (topic, version, summarised, title, chars, unread, updated_us)
          VALUES (?1, 0, 0, '', 0, 0, ?2)",
         params![topic.as_bytes().as_slice(), to_sql(now_us)],
+    )?;
+    Ok(())
+}
+
+/// Makes the table anew. What a person has read is no function of the operations and is kept.
+pub(super) fn reset(connection: &Connection) -> Result<(), StoreError> {
+    let is_there = connection
+        .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'document_summaries'")?
+        .exists([])?;
+    let mut kept: Vec<(Vec<u8>, bool)> = Vec::new();
+    if is_there {
+        let mut statement = connection.prepare("SELECT topic, unread FROM document_summaries")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        kept = rows.collect::<Result<_, _>>()?;
+    }
+    connection.execute_batch("DROP TABLE IF EXISTS document_summaries")?;
+    connection.execute_batch(SCHEMA)?;
+    for (topic, is_unread) in kept {
+        connection.execute(
+            "INSERT INTO document_summaries
+                 (topic, version, summarised, title, chars, unread, updated_us)
+             VALUES (?1, 0, 0, '', 0, ?2, 0)",
+            params![topic, is_unread],
+        )?;
+    }
+    Ok(())
+}
+
+/// Has what is summarised worked out again.
+pub(super) fn wipe(connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE document_summaries SET summarised = 0 WHERE topic = ?1",
+        [topic.as_bytes().as_slice()],
     )?;
     Ok(())
 }

@@ -120,10 +120,15 @@ pub(crate) fn backup_of(folder: &Path, version: u32) -> PathBuf {
     folder.join(format!("backup-{version}.sqlite"))
 }
 
+/// Where backups of earlier versions may be.
+pub(crate) fn backups(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    (1..DATA_VERSION).map(move |version| backup_of(folder, version))
+}
+
 /// Removes what backups there are: they hold every document that was there.
 pub(crate) fn remove_backups(folder: &Path) -> io::Result<()> {
-    for version in 1..DATA_VERSION {
-        match fs::remove_file(backup_of(folder, version)) {
+    for backup in backups(folder) {
+        match fs::remove_file(backup) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }

@@ -4,6 +4,7 @@
 mod compaction;
 mod documents;
 mod exchange;
+mod maintenance;
 mod meetings;
 mod network;
 mod operations;
@@ -19,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use crate::events::Events;
 use crate::identity::{AuthorId, AuthorKey};
 use crate::network::{History, Mode, Network, NetworkConfig, NetworkError};
-use crate::pipeline::{Application, Compactor, Processor};
+use crate::pipeline::{
+    Application, Compactor, Processor, check_state_version, process_all_waiting,
+};
 use crate::shared::Shared;
 use crate::store::peers::last_mode;
 use crate::store::{
@@ -157,24 +160,24 @@ impl Node {
     fn open(
         database: &Path,
         key: AuthorKey,
-        mut application: Box<dyn Application>,
+        application: Box<dyn Application>,
     ) -> Result<(Arc<Shared>, Writer<Processor>), StartError> {
         let connection = open_connection(database, true)?;
         prepare(&connection)?;
-        application.prepare(&connection)?;
         let author = check_author(&connection, &key.id())?;
         if author != key.id() {
             return Err(StartError::OtherAuthor(author));
         }
+        let mut processor = Processor {
+            key: key.clone(),
+            application,
+        };
+        check_state_version(&connection, &mut processor)?;
+        processor.application.prepare(&connection)?;
+        process_all_waiting(&connection, &mut processor)?;
         let stored = stored_documents::all(&connection)?;
         let readers = Arc::new(Readers::spawn(database)?);
-        let writer = Writer::spawn(
-            connection,
-            Processor {
-                key: key.clone(),
-                application,
-            },
-        )?;
+        let writer = Writer::spawn(connection, processor)?;
         let shared = Arc::new(Shared::new(key, writer.handle(), readers, stored));
         Ok((shared, writer))
     }

@@ -8,10 +8,10 @@ use crate::access::{Access, TopicId};
 use crate::events::Event;
 use crate::operation::Kind;
 use crate::pipeline::{
-    DocumentStream, NewOperation, PublishError, Published, StreamError, publish,
+    DocumentStream, NewOperation, PublishError, Published, StreamError, StreamStart, publish,
 };
 use crate::shared::now_us;
-use crate::store::operations::Position;
+use crate::store::operations::{self, Position};
 use crate::store::{Durability, StoreError};
 
 impl Node {
@@ -82,6 +82,26 @@ impl Node {
             keys: document.keys,
             position,
         })
+    }
+
+    /// A document's operations from some point on.
+    pub async fn stream_from(
+        &self,
+        topic: &TopicId,
+        start: StreamStart,
+    ) -> Result<DocumentStream, StreamError> {
+        let position = match start {
+            StreamStart::Beginning => 0,
+            StreamStart::After(position) => position,
+            StreamStart::At(time_us) => {
+                let shared = &self.inner.shared;
+                let row = shared.document(topic).ok_or(StreamError::Closed)?.row;
+                let read =
+                    move |connection: &_| operations::position_before(connection, row, time_us);
+                shared.readers.run(read).await?
+            }
+        };
+        self.stream(topic, position).await
     }
 
     /// Reads from the application's tables, beside whatever is being written.

@@ -29,6 +29,9 @@ pub struct Delivery<'a> {
     pub body: Option<&'a [u8]>,
     /// Whether it was made by this installation.
     pub is_own: bool,
+    /// Whether it was accepted before and is given again, because the state that was made of it is
+    /// made anew. It is no news then.
+    pub is_replay: bool,
     /// What was stored of the document before it.
     pub history: History<'a>,
 }
@@ -69,6 +72,16 @@ pub(crate) fn read_all(
     }
 }
 
+/// What the application says of an operation that it accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processed {
+    /// Its effect is in the transaction: it is acknowledged with it.
+    Done,
+    /// It is stored, but not done with. It is given again at the next start, and until the
+    /// application acknowledges it by [`crate::Node::acknowledge`] no stream gives it.
+    Later,
+}
+
 /// Why the application does not accept an operation.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -88,6 +101,11 @@ impl From<rusqlite::Error> for Refusal {
 
 /// The program on top of the node.
 ///
+/// What it keeps of operations in tables of its own is materialised state: a function of the
+/// operations, which may be wiped and made again at any time ([`crate::Node::rebuild`]). Its
+/// effects are counted once however often the process dies, because they are committed together
+/// with the operation.
+///
 /// All methods run on the writing thread inside the transaction at hand, which may still be
 /// rolled back: state that matters belongs into the database, and what is kept in memory must be
 /// no more than a cache that such a rollback cannot make wrong.
@@ -95,8 +113,25 @@ pub trait Application: Send + 'static {
     /// Makes the application's own tables.
     fn prepare(&mut self, connection: &Connection) -> Result<(), StoreError>;
 
+    /// The version of the materialised state. When it is another one than that of the program
+    /// that wrote the database, all of it is made again at start.
+    fn state_version(&self) -> u32;
+
     /// Accepts an operation, or refuses it; then nothing of it remains.
-    fn process(&mut self, connection: &Connection, delivery: &Delivery<'_>) -> Result<(), Refusal>;
+    fn process(
+        &mut self,
+        connection: &Connection,
+        delivery: &Delivery<'_>,
+    ) -> Result<Processed, Refusal>;
+
+    /// Wipes the materialised state of a document; its operations are given again after that.
+    fn wipe(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError>;
+
+    /// Drops all tables of materialised state, whatever version they are of, and makes them anew.
+    fn reset(&mut self, connection: &Connection) -> Result<(), StoreError>;
+
+    /// A hash over the materialised state of a document: the same operations give the same.
+    fn digest(&self, connection: &Connection, topic: &TopicId) -> Result<[u8; 32], StoreError>;
 
     /// A document was added, or more can be done with it than before.
     fn added(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError>;

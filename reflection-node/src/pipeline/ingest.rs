@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::Connection;
 
-use super::{Delivery, History, Processor, Refusal};
+use super::{Delivery, History, Processed, Processor, Refusal};
 use crate::access::{BodyContext, CipherError, DocumentKeys, decrypt_body};
 use crate::identity::AuthorId;
 use crate::operation::{Kind, Operation, OperationError};
@@ -250,12 +250,15 @@ fn store_and_process(
         operation: &verified.operation,
         body: verified.body.as_deref(),
         is_own: false,
+        is_replay: false,
         history: History {
             document,
             before: position,
         },
     };
-    process(connection, processor, &delivery)?;
+    if process(connection, processor, &delivery)? == Processed::Later {
+        operations::set_state(connection, position, State::Waiting)?;
+    }
     let header = verified.operation.header();
     if header.kind == Kind::Compaction {
         operations::open_log(connection, document.row, author_row, header.sequence)?;
@@ -263,8 +266,9 @@ fn store_and_process(
     Ok(position)
 }
 
-/// Has the application process what was kept unread so far, now that it can be read here. Runs on
-/// the writing thread, in its transaction. What is refused stays unread.
+/// Has the application process what it has not acknowledged: what was kept unread so far and can be
+/// read now, and what it left for later. Runs on the writing thread, in its transaction. What is
+/// refused stays as it is.
 pub(crate) fn process_waiting(
     connection: &Connection,
     processor: &mut Processor,
@@ -293,7 +297,8 @@ pub(crate) fn process_waiting(
                 position: *position,
                 operation,
                 body: Some(&body),
-                is_own: false,
+                is_own: header.author == processor.key.id(),
+                is_replay: false,
                 history: History {
                     document,
                     before: *position,
@@ -301,7 +306,10 @@ pub(crate) fn process_waiting(
             };
             connection.execute_batch("SAVEPOINT operation")?;
             match process(connection, processor, &delivery) {
-                Ok(()) => operations::acknowledge(connection, *position)?,
+                Ok(Processed::Done) => {
+                    operations::set_state(connection, *position, State::Acknowledged)?;
+                }
+                Ok(Processed::Later) => {}
                 Err(Refusal::Refuse(_)) => connection.execute_batch("ROLLBACK TO operation")?,
                 Err(Refusal::Fail(error)) => return Err(error),
             }
@@ -316,7 +324,7 @@ pub(super) fn process(
     connection: &Connection,
     processor: &mut Processor,
     delivery: &Delivery<'_>,
-) -> Result<(), Refusal> {
+) -> Result<Processed, Refusal> {
     catch_unwind(AssertUnwindSafe(|| {
         processor.application.process(connection, delivery)
     }))

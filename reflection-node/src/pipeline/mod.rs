@@ -14,16 +14,19 @@ mod application;
 mod commits;
 mod ingest;
 mod publish;
+mod rebuild;
 mod stream;
 
 pub(crate) use application::read_all;
-pub use application::{Application, Compactor, Delivery, History, Refusal};
+pub use application::{Application, Compactor, Delivery, History, Processed, Refusal};
 pub(crate) use commits::{Commit, Commits};
 pub(crate) use ingest::{Ingested, Verified, ingest, process_waiting, verify_batch};
 pub(crate) use publish::{NewOperation, publish};
 pub use publish::{PublishError, Published};
+pub use rebuild::Rebuilt;
+pub(crate) use rebuild::{check_state_version, process_all_waiting, rebuild};
 pub(crate) use stream::open_operation;
-pub use stream::{Delivered, DocumentStream, StreamError};
+pub use stream::{Delivered, DocumentStream, StreamError, StreamStart};
 
 use crate::identity::AuthorKey;
 

@@ -4,7 +4,7 @@
 
 use rusqlite::Connection;
 
-use super::{Delivery, History, Processor, Refusal, ingest};
+use super::{Delivery, History, Processed, Processor, Refusal, ingest};
 use crate::access::{Access, BodyContext, CipherError, TopicId, encrypt_body};
 use crate::operation::{Kind, NewHeader, Operation, OperationId, PLAIN_BODY_BYTES_MAX};
 use crate::store::operations::{self, Position, State};
@@ -112,15 +112,20 @@ pub(crate) fn publish(
         operation: &operation,
         body: Some(&new.body),
         is_own: true,
+        is_replay: false,
         history: History {
             document: &document,
             before: position,
         },
     };
-    ingest::process(connection, processor, &delivery).map_err(|refusal| match refusal {
-        Refusal::Refuse(reason) => PublishError::Refused(reason),
-        Refusal::Fail(error) => PublishError::Store(error),
-    })?;
+    let processed =
+        ingest::process(connection, processor, &delivery).map_err(|refusal| match refusal {
+            Refusal::Refuse(reason) => PublishError::Refused(reason),
+            Refusal::Fail(error) => PublishError::Store(error),
+        })?;
+    if processed == Processed::Later {
+        operations::set_state(connection, position, State::Waiting)?;
+    }
     let mut base = head.map_or(0, |head| head.base);
     if new.kind == Kind::Compaction {
         operations::open_log(connection, document.row, author_row, sequence)?;

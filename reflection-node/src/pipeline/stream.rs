@@ -51,6 +51,17 @@ pub enum StreamError {
     Store(#[from] StoreError),
 }
 
+/// Where a stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamStart {
+    /// With the first operation.
+    Beginning,
+    /// After a position.
+    After(Position),
+    /// With what was accepted here at a time or later, microseconds since 1970.
+    At(u64),
+}
+
 /// A document's operations in the order of their acceptance here, from some position on.
 ///
 /// Nothing is buffered: a reader that falls behind finds in the store what it has not read.

@@ -125,7 +125,13 @@ pub(crate) fn delete(connection: &Connection, topic: &TopicId) -> Result<bool, S
     let Some(document) = find(connection, topic)? else {
         return Ok(false);
     };
-    for table in ["operations", "logs", "refused", "document_peers"] {
+    for table in [
+        "operations",
+        "logs",
+        "refused",
+        "document_peers",
+        "quarantine",
+    ] {
         connection.execute(
             &format!("DELETE FROM {table} WHERE document = ?1"),
             [document.row.0],

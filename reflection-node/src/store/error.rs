@@ -16,6 +16,9 @@ pub enum StoreError {
     /// The backup of an earlier version is still there after a document was deleted.
     #[error("a backup that holds the deleted document could not be removed: {0}")]
     Backup(#[source] std::io::Error),
+    /// Somebody reads, so that what was deleted is not overwritten yet. It is when the node ends.
+    #[error("what was deleted is not overwritten yet, because the database is being read")]
+    Busy,
     /// A row holds what this program never writes.
     #[error("the database is damaged: {0}")]
     Damaged(&'static str),

@@ -15,6 +15,7 @@ pub(crate) mod participants;
 pub(crate) mod peers;
 mod readers;
 mod schema;
+pub(crate) mod storage;
 mod writer;
 
 pub use error::StoreError;

@@ -308,12 +308,65 @@ pub(crate) fn waiting(
     Ok(operations)
 }
 
-/// Takes note that the application has processed an operation.
-pub(crate) fn acknowledge(connection: &Connection, position: Position) -> Result<(), StoreError> {
+/// Takes note whether the application has acknowledged an operation.
+pub(crate) fn set_state(
+    connection: &Connection,
+    position: Position,
+    state: State,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached("UPDATE operations SET state = ?2 WHERE position = ?1")?
-        .execute(params![position, State::Acknowledged as i64])?;
+        .execute(params![position, state as i64])?;
     Ok(())
+}
+
+/// Operations of a document after a position, acknowledged or not, in order of acceptance. Those
+/// that cannot be decoded come as `None`.
+pub(crate) fn all_after(
+    connection: &Connection,
+    document: DocumentRow,
+    position: Position,
+) -> Result<Vec<(Position, Option<Operation>)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT position, header, body FROM operations
+         WHERE document = ?1 AND position > ?2 ORDER BY position LIMIT 256",
+    )?;
+    let mut rows = statement.query(params![document.0, position])?;
+    let mut operations = Vec::new();
+    while let Some(row) = rows.next()? {
+        let operation = Operation::decode(row.get(1)?, row.get(2)?).ok();
+        operations.push((row.get(0)?, operation));
+    }
+    Ok(operations)
+}
+
+/// The position after which everything is that was accepted at some time or later.
+pub(crate) fn position_before(
+    connection: &Connection,
+    document: DocumentRow,
+    time_us: u64,
+) -> Result<Position, StoreError> {
+    let first: Option<Position> = connection.query_row(
+        "SELECT min(position) FROM operations WHERE document = ?1 AND accepted_us >= ?2",
+        params![document.0, to_sql(time_us)],
+        |row| row.get(0),
+    )?;
+    match first {
+        Some(first) => Ok(first - 1),
+        None => last_position(connection, document),
+    }
+}
+
+/// Readable documents with operations that the application has not acknowledged.
+pub(crate) fn documents_with_waiting(
+    connection: &Connection,
+) -> Result<Vec<DocumentRow>, StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT id FROM documents WHERE access != 'replica' AND EXISTS
+             (SELECT 1 FROM operations WHERE document = documents.id AND state = 0)",
+    )?;
+    let rows = statement.query_map([], |row| row.get(0).map(DocumentRow))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The position of the newest operation of a document; 0 where there is none.

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::StoreError;
 use crate::identity::AuthorId;
+use crate::maintenance::quarantine;
 use crate::migration::{DATA_VERSION, version_of};
 
 /// Keyed for the questions that sync asks: what is there of (document, author), in order.
@@ -52,6 +53,7 @@ CREATE TABLE IF NOT EXISTS operations (
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS operations_by_log ON operations(document, author, sequence);
 CREATE INDEX IF NOT EXISTS operations_by_position ON operations(document, position);
+CREATE INDEX IF NOT EXISTS operations_waiting ON operations(document, position) WHERE state = 0;
 
 CREATE TABLE IF NOT EXISTS logs (
     document INTEGER NOT NULL REFERENCES documents(id),
@@ -89,7 +91,7 @@ CREATE TABLE IF NOT EXISTS document_peers (
 ";
 
 /// How long a connection waits for another one's lock before it gives up.
-const BUSY_TIMEOUT_MS: u32 = 10_000;
+pub(super) const BUSY_TIMEOUT_MS: u64 = 10_000;
 
 /// Opens the one connection that writes, or one that reads.
 pub(crate) fn open_connection(path: &Path, is_writer: bool) -> Result<Connection, StoreError> {
@@ -99,7 +101,7 @@ pub(crate) fn open_connection(path: &Path, is_writer: bool) -> Result<Connection
         OpenFlags::SQLITE_OPEN_READ_ONLY
     };
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.set_prepared_statement_cache_capacity(64);
     if is_writer {
         // Has an effect on a database without tables only; `compact` changes others.
@@ -125,6 +127,7 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), StoreError> {
     transaction.execute_batch(SCHEMA)?;
     transaction.execute_batch(super::participants::SCHEMA)?;
     transaction.execute_batch(super::peers::SCHEMA)?;
+    transaction.execute_batch(quarantine::SCHEMA)?;
     transaction.pragma_update(None, "user_version", DATA_VERSION)?;
     transaction.commit()?;
     Ok(())

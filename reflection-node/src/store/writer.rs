@@ -10,12 +10,15 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::StoreError;
+use super::{StoreError, storage};
 
 /// Jobs that may wait; more callers wait themselves.
 const QUEUE_JOBS_MAX: usize = 1024;
 /// Most jobs joined into one transaction, which bounds how long a commit can take.
 const GROUP_JOBS_MAX: usize = 256;
+
+/// How often it is tried to empty the write-ahead log while others read.
+const CHECKPOINT_ATTEMPTS: u32 = 10;
 
 /// When a caller may be told that its write is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +66,8 @@ impl<C> Job<C> {
 
 enum Message<C> {
     Job(Job<C>),
-    Checkpoint(oneshot::Sender<Result<(), StoreError>>),
+    /// For what SQLite does outside of transactions only.
+    Outside(Box<dyn FnOnce(&Connection) + Send>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -126,14 +130,32 @@ impl<C: Send + 'static> WriterHandle<C> {
         self.run_then(durability, job, |_| {}).await
     }
 
-    /// Moves everything from the write-ahead log into the database and empties the log.
-    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+    /// Runs `work` between two transactions.
+    pub(crate) async fn outside<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
+        let work = Box::new(move |connection: &Connection| {
+            let _ = sender.send(work(connection));
+        });
         self.jobs
-            .send(Message::Checkpoint(sender))
+            .send(Message::Outside(work))
             .await
             .map_err(|_| StoreError::Closed)?;
         receiver.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Moves everything from the write-ahead log into the database and empties the log. Somebody
+    /// who reads may be in the way for a while; others write between the attempts.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        for _ in 0..CHECKPOINT_ATTEMPTS {
+            if self.outside(storage::empty_log).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Busy)
     }
 
     /// Like [`WriterHandle::run`]; `then` is called right after the commit, even if the caller
@@ -197,27 +219,23 @@ fn write<C>(connection: Connection, context: C, queue: &async_channel::Receiver<
     while let Ok(first) = queue.recv_blocking() {
         let mut group = Vec::new();
         let mut stop = None;
-        let mut checkpoint = None;
+        let mut outside = None;
         let mut next = Some(first);
         while let Some(message) = next.take() {
             match message {
                 Message::Job(job) => group.push(job),
-                Message::Checkpoint(answer) => checkpoint = Some(answer),
+                Message::Outside(work) => outside = Some(work),
                 Message::Stop(stopped) => stop = Some(stopped),
             }
-            if stop.is_none() && checkpoint.is_none() && group.len() < GROUP_JOBS_MAX {
+            if stop.is_none() && outside.is_none() && group.len() < GROUP_JOBS_MAX {
                 next = queue.try_recv().ok();
             }
         }
         if !group.is_empty() {
             committer.commit(group);
         }
-        if let Some(answer) = checkpoint {
-            let done =
-                committer
-                    .connection
-                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            let _ = answer.send(done.map_err(StoreError::from));
+        if let Some(work) = outside {
+            work(&committer.connection);
         }
         if let Some(stopped) = stop {
             queue.close();

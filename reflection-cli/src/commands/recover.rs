@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `recover`: documents of another database as new documents.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use reflection_doc::library::Library;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{CommandError, Results, give};
+
+#[derive(Debug, Serialize, Deserialize, Args)]
+pub(crate) struct Recover {
+    /// A data folder, or a database file such as a backup
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+}
+
+impl Recover {
+    /// The process that carries it out may run in another folder.
+    pub(super) fn prepare(mut self) -> Result<Self, CommandError> {
+        self.folder = std::path::absolute(&self.folder).map_err(CommandError::failed)?;
+        Ok(self)
+    }
+
+    pub(super) async fn execute(
+        &self,
+        library: &Library,
+        results: &Results,
+    ) -> Result<(), CommandError> {
+        let recovered = library
+            .recover(&self.folder)
+            .await
+            .map_err(CommandError::failed)?;
+        for document in recovered {
+            let line = json!({
+                "old": document.old.to_string(),
+                "document": document.new.map(|new| new.to_string()),
+                "chars": document.chars,
+                "damaged": document.damaged,
+            });
+            give(results, line).await;
+        }
+        Ok(())
+    }
+}

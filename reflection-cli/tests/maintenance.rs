@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A store that was damaged: it is noticed, told in words, and mended where that can be done.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::{Person, stderr};
+use reflection_node::rusqlite::Connection;
+use serde_json::Value;
+
+/// Does something to the database behind the program's back.
+fn tamper(person: &Person, sql: &str) {
+    let connection = Connection::open(person.data().join("database.sqlite")).unwrap();
+    connection
+        .pragma_update(None, "foreign_keys", "OFF")
+        .unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+/// What a check that has to find something tells.
+fn problems(person: &Person, arguments: &[&str]) -> Vec<Value> {
+    let mut all = vec!["--json", "check"];
+    all.extend_from_slice(arguments);
+    let output = person.run(&all);
+    let lines = String::from_utf8(output.stdout.clone()).unwrap();
+    let mut lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let summary = lines.pop().expect("a summary at the end");
+    assert_eq!(summary["problems"], lines.len());
+    let left = lines.iter().filter(|line| line["repaired"] == false);
+    let is_done = left.count() == 0;
+    assert_eq!(output.status.success(), is_done, "{}", stderr(&output));
+    lines
+}
+
+#[track_caller]
+fn finds(person: &Person, sentence: &str) {
+    let found = problems(person, &[]);
+    let said: Vec<_> = found.iter().map(|line| &line["problem"]).collect();
+    assert!(
+        said.iter()
+            .any(|said| said.as_str().unwrap().contains(sentence)),
+        "{said:?}"
+    );
+}
+
+#[track_caller]
+fn mends(person: &Person) {
+    let mended = problems(person, &["--repair"]);
+    assert!(!mended.is_empty());
+    assert!(
+        mended.iter().all(|line| line["repaired"] == true),
+        "{mended:?}"
+    );
+    assert_eq!(problems(person, &[]), Vec::<Value>::new());
+}
+
+#[test]
+fn a_sound_store_is_told_to_be_sound_also_by_the_process_that_runs() {
+    let alice = Person::new();
+    alice.creates("some text");
+    alice.stdout(&["list"]);
+    assert!(problems(&alice, &[]).is_empty());
+    let _online = alice.online();
+    assert!(problems(&alice, &["@last"]).is_empty());
+    let report = alice.json(&["check"]);
+    assert_eq!(report[0]["documents"], 1);
+    assert_eq!(report[0]["operations"], 1);
+}
+
+#[test]
+fn what_was_made_of_operations_is_made_again() {
+    let alice = Person::new();
+    alice.creates("some text");
+    alice.stdout(&["list"]);
+    tamper(&alice, "UPDATE document_counters SET next = next + 7");
+    finds(&alice, "is not what its operations make");
+    let refused = alice.run(&["edit", "@last", "--at", "0", "--insert", "x"]);
+    assert!(!refused.status.success(), "the damage does harm");
+    mends(&alice);
+    alice.stdout(&["edit", "@last", "--at", "0", "--insert", "x"]);
+
+    tamper(&alice, "DELETE FROM document_counters");
+    assert_eq!(alice.json(&["rebuild", "@last"])[0]["operations"], 2);
+    alice.stdout(&["edit", "@last", "--at", "0", "--insert", "y"]);
+    assert_eq!(alice.cat(), "yxsome text");
+
+    alice.stdout(&["list"]);
+    tamper(&alice, "UPDATE document_summaries SET chars = 3");
+    finds(&alice, "is not what its operations make");
+    mends(&alice);
+    assert_eq!(alice.json(&["list"])[0]["chars"], 11);
+}
+
+#[test]
+fn the_end_of_a_log_is_found_again() {
+    let alice = Person::new();
+    alice.creates("some text");
+    tamper(&alice, "UPDATE logs SET next = 9");
+    finds(&alice, "the log is said to end at 9 and ends at 1");
+    mends(&alice);
+    tamper(&alice, "DELETE FROM logs");
+    finds(&alice, "the log is said to end at 0 and ends at 1");
+    mends(&alice);
+    assert_eq!(alice.cat(), "some text");
+    alice.stdout(&["edit", "@last", "--at", "0", "--insert", "x"]);
+    assert_eq!(alice.cat(), "xsome text");
+}
+
+#[test]
+fn rows_that_belong_to_nothing_are_taken_away() {
+    let alice = Person::new();
+    alice.creates("some text");
+    tamper(
+        &alice,
+        "INSERT INTO document_peers VALUES (77, x'00', 1);
+         INSERT INTO authors (key) VALUES (x'0102');
+         INSERT INTO operations (document, author, sequence, state, header, body)
+             VALUES (77, 1, 5, 1, x'00', x'00')",
+    );
+    let found = problems(&alice, &[]);
+    assert_eq!(found.len(), 3, "{found:?}");
+    mends(&alice);
+}
+
+#[test]
+fn a_damaged_operation_is_moved_aside_and_fetched_again() {
+    let (alice, bob) = (Person::new(), Person::new());
+    let code = alice.creates("by Alice\n");
+    let at_alice = alice.online();
+    bob.joins(&code);
+    let address = at_alice.ready["addresses"][0].as_str().unwrap();
+    let peer = format!("{}@{address}", at_alice.ready["id"].as_str().unwrap());
+    let exchange = ["--peer", peer.as_str(), "sync"];
+    bob.stdout(&exchange);
+    bob.stdout(&["edit", "@last", "--at", "0", "--insert", "by Bob\n"]);
+    alice.stdout(&["edit", "@last", "--at", "9", "--insert", "again\n"]);
+    bob.stdout(&exchange);
+    let text = "by Bob\nby Alice\nagain\n";
+    assert_eq!(bob.cat(), text);
+
+    // One byte of the first operation, which is Alice's.
+    tamper(
+        &bob,
+        "UPDATE operations SET body =
+             CAST(substr(body, 1, 40) || zeroblob(8) || substr(body, 49) AS BLOB)
+         WHERE position = (SELECT min(position) FROM operations WHERE sequence = 0)",
+    );
+    finds(&bob, "operation 0 is damaged");
+    finds(&bob, "; 1 come after it");
+    mends(&bob);
+    // Nothing was thrown away.
+    let connection = Connection::open(bob.data().join("database.sqlite")).unwrap();
+    let aside: i64 = connection
+        .query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(aside, 2);
+    drop(connection);
+    bob.stdout(&exchange);
+    assert_eq!(bob.cat(), text);
+    assert!(problems(&bob, &[]).is_empty());
+}
+
+#[test]
+fn state_of_another_version_is_made_again_at_start() {
+    let alice = Person::new();
+    alice.creates("some text");
+    tamper(
+        &alice,
+        "INSERT OR REPLACE INTO meta (name, value) VALUES ('application', x'00000063');
+         DROP TABLE document_counters; CREATE TABLE document_counters (other TEXT)",
+    );
+    alice.stdout(&["edit", "@last", "--at", "0", "--insert", "x"]);
+    assert_eq!(alice.cat(), "xsome text");
+    assert!(problems(&alice, &[]).is_empty());
+}
+
+#[test]
+fn operations_are_shown_from_the_start_from_a_position_and_from_a_time() {
+    let alice = Person::new();
+    alice.creates("one");
+    for text in ["two", "three", "four"] {
+        alice.stdout(&["edit", "@last", "--at", "0", "--insert", text]);
+    }
+    let sequences = |from: &[&str]| -> Vec<u64> {
+        let mut arguments = vec!["replay", "@last"];
+        arguments.extend_from_slice(from);
+        let lines = alice.json(&arguments);
+        lines
+            .iter()
+            .map(|line| line["sequence"].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!(sequences(&[]), [0, 1, 2, 3]);
+    let third = alice.json(&["replay", "@last"])[2]["position"].to_string();
+    assert_eq!(sequences(&["--from", &third]), [2, 3]);
+    tamper(
+        &alice,
+        "UPDATE operations SET accepted_us = (sequence + 1) * 1000000",
+    );
+    assert_eq!(sequences(&["--from", "1970-01-01T00:00:03Z"]), [2, 3]);
+    assert_eq!(sequences(&["--from", "1970-01-01T00:00:02.5Z"]), [2, 3]);
+    assert!(sequences(&["--from", "2100-01-01T00:00:00Z"]).is_empty());
+    let wrong = alice.run(&["replay", "@last", "--from", "soon"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let _online = alice.online();
+    assert_eq!(sequences(&["--from", &third]), [2, 3]);
+}
+
+#[test]
+fn space_is_given_back() {
+    let alice = Person::new();
+    alice.creates(&"a large text, not easily compressed: 0123456789\n".repeat(40_000));
+    alice.stdout(&["delete", "@last"]);
+    alice.creates("small");
+    let before = alice.json(&["stats"]);
+    assert!(
+        before[0]["disk"]["free"].as_u64().unwrap() > 50_000,
+        "{before:?}"
+    );
+    let compacted = alice.json(&["compact"]);
+    let disk = compacted.last().unwrap();
+    assert!(
+        disk["disk"].as_u64() < disk["disk_before"].as_u64(),
+        "{disk}"
+    );
+    assert_eq!(alice.json(&["stats"])[0]["disk"]["free"], 0);
+    assert_eq!(alice.cat(), "small");
+}
+
+#[test]
+fn what_was_compacted_is_sound_and_can_be_made_again() {
+    let alice = Person::new();
+    alice.creates("one");
+    for text in ["two", "three", "four"] {
+        alice.stdout(&["edit", "@last", "--at", "0", "--insert", text]);
+    }
+    let compacted = alice.json(&["compact", "@last"]);
+    assert_eq!(compacted[0]["operations_before"], 4);
+    assert_eq!(compacted[0]["operations"], 1);
+    assert!(problems(&alice, &[]).is_empty());
+    assert_eq!(alice.json(&["rebuild"])[0]["refused"], 0);
+    tamper(&alice, "DELETE FROM logs");
+    finds(&alice, "the log is said to end at 0 and ends at 5");
+    mends(&alice);
+    alice.stdout(&["edit", "@last", "--at", "0", "--insert", "five"]);
+    assert_eq!(alice.cat(), "fivefourthreetwoone");
+}
