@@ -82,27 +82,24 @@ fn end_log(
 ) -> Result<(), StoreError> {
     let next = head.map_or(0, |head| head.next);
     quarantine::take_log(connection, document, author_row, next, reason)?;
-    match head {
-        Some(head) => {
-            connection.execute(
-                "INSERT INTO logs (document, author, next, head, base) VALUES (?1, ?2, ?3, ?4, ?5)
+    if let Some(head) = head {
+        connection.execute(
+            "INSERT INTO logs (document, author, next, head, base) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (document, author) DO UPDATE SET next = ?3, head = ?4, base = ?5",
-                params![
-                    document.0,
-                    author_row,
-                    to_sql(head.next),
-                    head.id.as_bytes().as_slice(),
-                    to_sql(head.base)
-                ],
-            )?;
-        }
-        None => {
-            connection.execute(
-                "DELETE FROM logs WHERE document = ?1 AND author = ?2",
-                params![document.0, author_row],
-            )?;
-            remove_orphans(connection, "authors")?;
-        }
+            params![
+                document.0,
+                author_row,
+                to_sql(head.next),
+                head.id.as_bytes().as_slice(),
+                to_sql(head.base)
+            ],
+        )?;
+    } else {
+        connection.execute(
+            "DELETE FROM logs WHERE document = ?1 AND author = ?2",
+            params![document.0, author_row],
+        )?;
+        remove_orphans(connection, "authors")?;
     }
     Ok(())
 }
