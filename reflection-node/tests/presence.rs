@@ -7,7 +7,7 @@ use std::time::Duration;
 use reflection_node::access::{Access, TopicId};
 use reflection_node::identity::{AuthorId, AuthorKey};
 use reflection_node::operation::Kind;
-use reflection_node::pipeline::{Application, Delivery, Refusal};
+use reflection_node::pipeline::{Application, Delivery, Processed, Refusal};
 use reflection_node::rusqlite::Connection;
 use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{Event, Events, Mode, NetworkConfig, Node, PRESENCE_BYTES_MAX, Person};
@@ -21,8 +21,8 @@ impl Application for Nothing {
     fn prepare(&mut self, _: &Connection) -> Result<(), StoreError> {
         Ok(())
     }
-    fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<(), Refusal> {
-        Ok(())
+    fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<Processed, Refusal> {
+        Ok(Processed::Done)
     }
     fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
         Ok(())

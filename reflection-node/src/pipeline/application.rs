@@ -115,7 +115,9 @@ pub trait Application: Send + 'static {
 
     /// The version of the materialised state. When it is another one than that of the program
     /// that wrote the database, all of it is made again at start.
-    fn state_version(&self) -> u32;
+    fn state_version(&self) -> u32 {
+        1
+    }
 
     /// Accepts an operation, or refuses it; then nothing of it remains.
     fn process(
@@ -124,14 +126,21 @@ pub trait Application: Send + 'static {
         delivery: &Delivery<'_>,
     ) -> Result<Processed, Refusal>;
 
-    /// Wipes the materialised state of a document; its operations are given again after that.
-    fn wipe(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError>;
+    /// Wipes the materialised state of a document; its operations are given again after that. An
+    /// application without such state has nothing to do here and in the next two.
+    fn wipe(&mut self, _connection: &Connection, _topic: &TopicId) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Drops all tables of materialised state, whatever version they are of, and makes them anew.
-    fn reset(&mut self, connection: &Connection) -> Result<(), StoreError>;
+    fn reset(&mut self, _connection: &Connection) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// A hash over the materialised state of a document: the same operations give the same.
-    fn digest(&self, connection: &Connection, topic: &TopicId) -> Result<[u8; 32], StoreError>;
+    fn digest(&self, _connection: &Connection, _topic: &TopicId) -> Result<[u8; 32], StoreError> {
+        Ok([0; 32])
+    }
 
     /// A document was added, or more can be done with it than before.
     fn added(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError>;
