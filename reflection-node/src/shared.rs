@@ -32,6 +32,9 @@ pub(crate) struct PeerStatus {
     pub(crate) is_in_step: bool,
 }
 
+/// Documents whose change of state is told of each by itself.
+const EVENTS_AT_ONCE_MAX: usize = 256;
+
 /// A peer's status, behind the number of the session that reported it.
 type Reported = (u64, PeerStatus);
 
@@ -205,6 +208,58 @@ impl Shared {
 
     fn lock_online(&self) -> std::sync::MutexGuard<'_, HashSet<(TopicId, AuthorId)>> {
         self.online.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a peer's state in many documents at once, each with the number of the session
+    /// or summary that says so. Where these are many, no event is made of
+    /// documents that nobody looks at.
+    pub(crate) fn set_statuses(
+        &self,
+        peer: AuthorId,
+        statuses: &[(TopicId, u64)],
+        status: Option<PeerStatus>,
+    ) {
+        let mut changed = Vec::new();
+        {
+            let mut all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+            for (topic, number) in statuses {
+                let peers = all.entry(*topic).or_default();
+                let before = peers.get(&peer).copied();
+                if before.is_none_or(|(known, _)| known <= *number) {
+                    match status {
+                        Some(status) => peers.insert(peer, (*number, status)),
+                        None => peers.remove(&peer),
+                    };
+                    if before.map(|(_, status)| status) != status {
+                        changed.push(*topic);
+                    }
+                }
+                if peers.is_empty() {
+                    all.remove(topic);
+                }
+            }
+        }
+        if changed.is_empty() {
+            return;
+        }
+        self.status_changed.send_modify(|count| *count += 1);
+        let is_few = changed.len() <= EVENTS_AT_ONCE_MAX;
+        for topic in changed {
+            let is_looked_at = is_few || self.commits.is_listened_to(&topic);
+            if is_looked_at {
+                self.events.emit(&Event::DocumentStatus { topic });
+            }
+            // Who was told to be there is told to be gone in any case.
+            if is_looked_at || status.is_none() {
+                self.note_online(topic, peer);
+            }
+        }
+    }
+
+    /// How a peer stands in a document.
+    pub(crate) fn status_of(&self, topic: &TopicId, peer: &AuthorId) -> Option<PeerStatus> {
+        let all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(topic)?.get(peer).map(|(_, status)| *status)
     }
 
     pub(crate) fn peers_of(&self, topic: &TopicId) -> BTreeMap<AuthorId, PeerStatus> {

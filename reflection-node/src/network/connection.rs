@@ -16,12 +16,14 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::endpoint::is_local;
 use super::peers::{Boot, Message, PeersHandle};
+use super::plan::Plan;
 use crate::access::{DocumentKeys, TopicId};
 use crate::events::{Event, Route};
 use crate::identity::AuthorId;
 use crate::shared::Shared;
-use crate::sync::driver::{Driver, DriverError, Streams, present_heights, read_frame};
-use crate::sync::frame::Frame;
+use crate::sync::driver::{Driver, DriverError, Outcome, Streams, present_heights, read_frame};
+use crate::sync::frame::{Frame, MARKS_PER_FRAME_MAX};
+use crate::sync::heights::Heights;
 use crate::sync::matching::Matching;
 use crate::sync::proof::Salts;
 use crate::sync::session::Session;
@@ -117,7 +119,9 @@ pub(super) async fn run(
         shared: Arc::clone(&shared),
         connection: connection.clone(),
         peer,
+        plan: Plan::new(shared.id < peer, Instant::now()),
         sessions: HashMap::new(),
+        quiet: HashMap::new(),
         tasks: TaskTracker::new(),
         finished: mpsc::channel(CONTROL_QUEUE_MAX),
         has_common: false,
@@ -219,17 +223,24 @@ pub(crate) fn seen_at(connection: &Connection) -> (Option<SocketAddr>, Option<ir
     }
 }
 
+/// A session that ended, by its document and number.
+pub(super) type Finished = (TopicId, u64, Outcome);
+
 /// A kept connection.
-struct Served {
-    shared: Arc<Shared>,
+pub(super) struct Served {
+    pub(super) shared: Arc<Shared>,
     connection: Connection,
-    peer: AuthorId,
-    matching: Matching,
+    pub(super) peer: AuthorId,
+    pub(super) matching: Matching,
+    /// Which documents have a stream, and when.
+    pub(super) plan: Plan,
     /// Documents with a living session on this connection.
-    sessions: HashMap<TopicId, CancellationToken>,
+    pub(super) sessions: HashMap<TopicId, (u64, CancellationToken)>,
+    /// By what number the status of a quiet document was reported.
+    pub(super) quiet: HashMap<TopicId, u64>,
     tasks: TaskTracker,
-    /// Sessions that ended by themselves.
-    finished: (mpsc::Sender<()>, mpsc::Receiver<()>),
+    /// Sessions that ended.
+    finished: (mpsc::Sender<Finished>, mpsc::Receiver<Finished>),
     has_common: bool,
     /// Nothing was found in common in the time there is for that.
     is_stranger: bool,
@@ -254,6 +265,7 @@ impl Served {
         let _acceptor =
             AbortOnDropHandle::new(tokio::spawn(accept(self.connection.clone(), opened_sender)));
         let mut documents = self.shared.watch_documents();
+        let grown = self.shared.commits.follow();
         let mut paths = self.connection.path_events();
         let mut deadline = Instant::now() + STRANGER_TIMEOUT;
         // The side that dialled speaks first; the other one knows its documents and waits.
@@ -275,9 +287,12 @@ impl Served {
                     }
                     None => Err(self.lost(&DriverError::Ended).await),
                 },
-                // A session that ended by itself is begun again with the connection: in bounded
-                // time, with a pause that grows, and from where it stopped.
-                Some(()) = self.finished.1.recv() => Err("a document's session ended".into()),
+                Some(finished) = self.finished.1.recv() => self.session_ended(finished),
+                topics = grown.next() => {
+                    self.grew(&topics);
+                    Ok(())
+                }
+                () = tokio::time::sleep_until(self.plan.due()) => Ok(()),
                 changed = documents.changed() => match changed {
                     Ok(()) => {
                         deadline = Instant::now() + STRANGER_TIMEOUT;
@@ -290,6 +305,10 @@ impl Served {
                     self.is_stranger = true;
                     Err("nothing in common".into())
                 }
+            };
+            let result = match result {
+                Ok(()) => self.follow_plan(&mut send).await,
+                failed => failed,
             };
             if let Err(reason) = result {
                 return reason;
@@ -342,8 +361,12 @@ impl Served {
         for topic in self.matching.known() {
             if !present.contains(&topic) {
                 self.matching.remove(&topic);
-                if let Some(session) = self.sessions.remove(&topic) {
+                self.plan.remove(&topic);
+                if let Some((_, session)) = self.sessions.remove(&topic) {
                     session.cancel();
+                }
+                if let Some(number) = self.quiet.remove(&topic) {
+                    self.shared.set_status(topic, self.peer, number, None);
                 }
             }
         }
@@ -356,6 +379,19 @@ impl Served {
     }
 
     async fn control(&mut self, frame: Frame, send: &mut SendStream) -> Result<(), String> {
+        let frame = match frame {
+            Frame::Summary { marks } => return self.compare(&marks, send).await,
+            Frame::Changed { tokens } => {
+                for topic in tokens
+                    .iter()
+                    .filter_map(|token| self.matching.common_topic_of(token))
+                {
+                    self.plan.announced(&topic, Instant::now());
+                }
+                return Ok(());
+            }
+            frame => frame,
+        };
         let matched = self
             .matching
             .receive(frame)
@@ -363,12 +399,19 @@ impl Served {
         if let Some(answer) = matched.answer {
             say(send, &answer).await?;
         }
-        for topic in matched.topics {
-            self.has_common = true;
-            self.remember_peer();
-            // One session per pair and document: the lower id opens it.
-            if self.shared.id < self.peer {
-                self.open(topic).await;
+        if matched.topics.is_empty() {
+            return Ok(());
+        }
+        self.has_common = true;
+        self.remember_peer();
+        for topic in &matched.topics {
+            self.plan.common(*topic);
+        }
+        // The side that opens streams is told what the other one holds, and opens where it must.
+        if self.shared.id > self.peer {
+            for topics in matched.topics.chunks(MARKS_PER_FRAME_MAX) {
+                let held = self.held(topics).await;
+                say(send, &self.summary(&held)).await?;
             }
         }
         Ok(())
@@ -400,16 +443,10 @@ impl Served {
         });
     }
 
-    async fn open(&mut self, topic: TopicId) {
-        let Some(token) = self.matching.token_of(&topic) else {
-            return;
-        };
-        // A peer that allows no more streams at present is offered this one with the next
-        // connection.
+    pub(super) async fn open(&mut self, topic: TopicId) -> Option<()> {
+        let token = self.matching.token_of(&topic)?;
         let opening = tokio::time::timeout(HELLO_TIMEOUT, self.connection.open_bi());
-        let Ok(Ok((send, receive))) = opening.await else {
-            return;
-        };
+        let (send, receive) = opening.await.ok()?.ok()?;
         let streams = Streams {
             send,
             receive: BufReader::new(receive),
@@ -418,7 +455,7 @@ impl Served {
         self.start(topic, streams, |keys, ours| {
             Session::open(keys, own, peer, token, crate::random::array(), ours)
         })
-        .await;
+        .await
     }
 
     async fn answer(&mut self, opened: Opened) {
@@ -438,20 +475,12 @@ impl Served {
         &mut self,
         topic: TopicId,
         streams: Streams,
-        session: impl FnOnce(DocumentKeys, Arc<crate::sync::heights::Heights>) -> Session,
-    ) {
-        let Some(document) = self.shared.document(&topic) else {
-            return;
-        };
-        let Ok(commits) = self.shared.watch_commits(topic, document.row).await else {
-            return;
-        };
+        session: impl FnOnce(DocumentKeys, Arc<Heights>) -> Session,
+    ) -> Option<()> {
+        let document = self.shared.document(&topic)?;
+        let commits = self.shared.watch_commits(topic, document.row).await.ok()?;
         let session = session(document.keys.clone(), present_heights(&commits));
         let cancel = CancellationToken::new();
-        // A second stream for the same document replaces the first: its opener gave that one up.
-        if let Some(replaced) = self.sessions.insert(topic, cancel.clone()) {
-            replaced.cancel();
-        }
         let driver = Driver::new(
             Arc::clone(&self.shared),
             self.peer,
@@ -459,22 +488,34 @@ impl Served {
             session,
             commits,
         );
+        let number = driver.number();
+        // A second stream for the same document replaces the first: its opener gave that one up.
+        if let Some((_, replaced)) = self.sessions.insert(topic, (number, cancel.clone())) {
+            replaced.cancel();
+        }
+        self.plan.began(topic, number, Instant::now());
         let finished = self.finished.0.clone();
         self.tasks.spawn(async move {
-            driver.run(streams, cancel.clone()).await;
-            if !cancel.is_cancelled() {
-                let _ = finished.send(()).await;
-            }
+            let outcome = driver.run(streams, cancel).await;
+            let _ = finished.send((topic, number, outcome)).await;
         });
+        Some(())
     }
 
     async fn end_sessions(&mut self) {
-        for session in self.sessions.values() {
+        for (_, session) in self.sessions.values() {
             session.cancel();
         }
-        self.finished.1.close();
         self.tasks.close();
-        self.tasks.wait().await;
+        // Those that end tell so; they are not kept waiting for somebody to listen.
+        while let Some((topic, number, _)) = tokio::select! {
+            finished = self.finished.1.recv() => finished,
+            () = self.tasks.wait() => self.finished.1.try_recv().ok(),
+        } {
+            self.quiet.insert(topic, number);
+        }
+        let statuses: Vec<(TopicId, u64)> = self.quiet.drain().collect();
+        self.shared.set_statuses(self.peer, &statuses, None);
     }
 }
 
@@ -498,7 +539,7 @@ fn note_meeting(shared: &Arc<Shared>, peer: AuthorId) {
 }
 
 /// Writes a control frame. A peer that does not read is not waited for.
-async fn say(send: &mut SendStream, frame: &Frame) -> Result<(), String> {
+pub(super) async fn say(send: &mut SendStream, frame: &Frame) -> Result<(), String> {
     let bytes = frame.encode();
     match tokio::time::timeout(HELLO_TIMEOUT, send.write_all(&bytes)).await {
         Ok(written) => written.map_err(|error| error.to_string()),

@@ -7,6 +7,8 @@
 mod connection;
 mod endpoint;
 mod peers;
+mod plan;
+mod quiet;
 mod relay;
 mod watch;
 

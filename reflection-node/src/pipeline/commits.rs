@@ -4,10 +4,10 @@
 //! A watch channel holds the newest state alone, so a slow listener costs nothing and misses
 //! nothing: it reads from the store what lies between.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::access::TopicId;
 use crate::identity::AuthorId;
@@ -25,6 +25,29 @@ pub(crate) struct Commit {
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
     topics: Mutex<HashMap<TopicId, watch::Sender<Commit>>>,
+    /// Those who are told which documents grow, whichever they are.
+    followers: Mutex<Vec<Weak<Grown>>>,
+}
+
+/// Documents that have grown since somebody looked; at most all there are.
+#[derive(Debug, Default)]
+pub(crate) struct Grown {
+    topics: Mutex<HashSet<TopicId>>,
+    notify: Notify,
+}
+
+impl Grown {
+    /// Waits until some have grown, and takes them.
+    pub(crate) async fn next(&self) -> HashSet<TopicId> {
+        loop {
+            let topics =
+                std::mem::take(&mut *self.topics.lock().unwrap_or_else(PoisonError::into_inner));
+            if !topics.is_empty() {
+                return topics;
+            }
+            self.notify.notified().await;
+        }
+    }
 }
 
 impl Commits {
@@ -34,6 +57,26 @@ impl Commits {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         topics.retain(|known, sender| *known == topic || sender.receiver_count() > 0);
         topics.entry(topic).or_default().subscribe()
+    }
+
+    /// Listens to which documents grow from now on.
+    pub(crate) fn follow(&self) -> Arc<Grown> {
+        let grown = Arc::new(Grown::default());
+        let mut followers = self
+            .followers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        followers.retain(|follower| follower.strong_count() > 0);
+        followers.push(Arc::downgrade(&grown));
+        grown
+    }
+
+    /// Whether somebody listens to a document.
+    pub(crate) fn is_listened_to(&self, topic: &TopicId) -> bool {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        topics
+            .get(topic)
+            .is_some_and(|sender| sender.receiver_count() > 0)
     }
 
     /// Merges what the store held at some time after the subscription.
@@ -53,6 +96,18 @@ impl Commits {
         heads: impl IntoIterator<Item = (AuthorId, Head)>,
     ) {
         self.merge(topic, position, heads);
+        let followers = self
+            .followers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for grown in followers.iter().filter_map(Weak::upgrade) {
+            grown
+                .topics
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(topic);
+            grown.notify.notify_one();
+        }
     }
 
     fn merge(

@@ -229,7 +229,7 @@ pub(crate) fn confirm(
     connection
         .prepare_cached(
             "INSERT INTO document_peers (document, endpoint, confirmed) VALUES (?1, ?2, ?3)
-             ON CONFLICT (document, endpoint) DO UPDATE SET confirmed = max(confirmed, ?3)",
+             ON CONFLICT (document, endpoint) DO UPDATE SET confirmed = ?3 WHERE confirmed < ?3",
         )?
         .execute(params![
             document.0,

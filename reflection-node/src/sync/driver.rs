@@ -26,7 +26,7 @@ use crate::events::Event;
 use crate::identity::AuthorId;
 use crate::operation::{Operation, OperationError};
 use crate::pipeline::{Commit, Ingested, Verified, ingest, verify_batch};
-use crate::shared::{KnownDocument, Shared};
+use crate::shared::{KnownDocument, PeerStatus, Shared};
 use crate::store::{Durability, StoreError, operations, peers};
 
 /// Kibibytes of received frames that wait for the machine.
@@ -85,8 +85,21 @@ pub(crate) struct Streams {
     pub(crate) receive: BufReader<RecvStream>,
 }
 
-/// Counts the sessions of this process.
+/// Counts the sessions and summaries of this process.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// A number by which what is reported later is told from what was reported before.
+pub(crate) fn next_number() -> u64 {
+    NEXT_NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+/// How a session ended.
+pub(crate) struct Outcome {
+    /// Whether both sides held the same then; the peer's status stays in this case.
+    pub(crate) is_in_step: bool,
+    /// Whether the peer broke the rules, rather than the document or the connection being bad.
+    pub(crate) is_breach: bool,
+}
 
 /// A frame and its size on the wire, in bytes.
 type Incoming = (Frame, usize, OwnedSemaphorePermit);
@@ -131,12 +144,12 @@ impl Driver {
             storing: None,
             reading: None,
             started: Instant::now(),
-            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            number: next_number(),
         }
     }
 
     /// Runs until the stream or the document ends; always for some reason.
-    pub(crate) async fn run(mut self, streams: Streams, cancel: CancellationToken) {
+    pub(crate) async fn run(mut self, streams: Streams, cancel: CancellationToken) -> Outcome {
         let (incoming_sender, mut incoming) = mpsc::channel(INCOMING_FRAMES_MAX);
         let reader = AbortOnDropHandle::new(tokio::spawn(read(streams.receive, incoming_sender)));
         let (outgoing, outgoing_receiver) = mpsc::channel(OUTGOING_WRITES_MAX);
@@ -148,7 +161,12 @@ impl Driver {
         drop((reader, writer));
         let error = result.err().unwrap_or(DriverError::Ended);
         tracing::debug!(peer = ?self.peer, topic = ?self.topic, %error, "session ended");
-        self.end(&error).await;
+        self.end(&error).await
+    }
+
+    /// By which this session is told from others.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     async fn drive(
@@ -262,7 +280,7 @@ impl Driver {
         })
     }
 
-    async fn end(&mut self, error: &DriverError) {
+    async fn end(&mut self, error: &DriverError) -> Outcome {
         // What was received whole is kept, so that the next session goes on from there.
         if let Some(storing) = self.storing.take()
             && let Ok(ingested) = storing.await
@@ -278,8 +296,21 @@ impl Driver {
                 self.act(action);
             }
         }
+        let is_in_step = self.exchange.is_settled();
+        let status = is_in_step.then_some(PeerStatus {
+            is_exchanged: true,
+            is_in_step: true,
+        });
         self.shared
-            .set_status(self.topic, self.peer, self.number, None);
+            .set_status(self.topic, self.peer, self.number, status);
+        Outcome {
+            is_in_step,
+            is_breach: match error {
+                DriverError::Malformed => true,
+                DriverError::Exchange(error) => error.is_breach(),
+                _ => false,
+            },
+        }
     }
 }
 

@@ -53,6 +53,17 @@ pub(crate) enum ExchangeError {
     Store(#[from] StoreError),
 }
 
+impl ExchangeError {
+    /// Whether the peer broke the rules.
+    pub(crate) fn is_breach(&self) -> bool {
+        match self {
+            Self::Session(error) => *error != SessionError::TooManyAuthors,
+            Self::BadOperations => true,
+            Self::TimedOut | Self::Store(_) => false,
+        }
+    }
+}
+
 /// What is to be done now.
 #[derive(Debug)]
 pub(crate) enum Action {
@@ -294,6 +305,11 @@ impl Exchange {
             self.news.push_back(Action::Confirm(confirmed));
         }
         self.news.drain(..).collect()
+    }
+
+    /// Whether both sides hold the same, and nothing is under way.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.session.is_in_step() && self.session.is_exchanged() && self.is_idle()
     }
 
     fn refuse(&mut self, refused: Vec<(AuthorId, OperationError)>) -> Result<(), ExchangeError> {

@@ -5,6 +5,7 @@
 use minicbor::{Decoder, Encoder};
 
 use super::heights::Head;
+use super::summary::{Mark, ShortToken};
 use crate::identity::AuthorId;
 use crate::operation::{BODY_BYTES_MAX, HEADER_BYTES_MAX, OperationId};
 
@@ -19,6 +20,9 @@ pub(crate) const HEADS_PER_FRAME_MAX: usize = 256;
 
 /// Stands for a document in the talk of two peers; means nothing to anybody else.
 pub(crate) type Token = [u8; 32];
+
+/// Most documents in one summary.
+pub(crate) const MARKS_PER_FRAME_MAX: usize = 1024;
 
 /// One message between two peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,10 @@ pub(crate) enum Frame {
     Operation { header: Vec<u8>, body: Vec<u8> },
     /// Everything that the receiver lacked by its heads has been sent.
     Done,
+    /// What the sender holds of common documents: see [`super::summary`].
+    Summary { marks: Vec<(ShortToken, Mark)> },
+    /// The sender has news of these documents and asks for a stream of each.
+    Changed { tokens: Vec<ShortToken> },
     /// Logs of which the sender wants nothing from a sequence number on, because it refused the
     /// operation there; only a later opening of the log is of use to it.
     Declined { logs: Vec<(AuthorId, u64)> },
@@ -117,6 +125,18 @@ impl Frame {
             Self::Done => {
                 encoder.array(1)?.u8(9)?;
             }
+            Self::Summary { marks } => {
+                encoder.array(2)?.u8(16)?.array(marks.len() as u64)?;
+                for (token, mark) in marks {
+                    encoder.array(2)?.bytes(token)?.bytes(mark)?;
+                }
+            }
+            Self::Changed { tokens } => {
+                encoder.array(2)?.u8(17)?.array(tokens.len() as u64)?;
+                for token in tokens {
+                    encoder.bytes(token)?;
+                }
+            }
             Self::Declined { logs } => {
                 encoder.array(2)?.u8(10)?.array(logs.len() as u64)?;
                 for (author, sequence) in logs {
@@ -165,6 +185,25 @@ impl Frame {
             }
             (9, 1) => Self::Done,
             (10, 2) => decode_declined(&mut decoder)?,
+            (16, 2) => {
+                let count = count(&mut decoder, MARKS_PER_FRAME_MAX)?;
+                let marks = (0..count)
+                    .map(|_| {
+                        if decoder.array()? != Some(2) {
+                            return Err(FrameError);
+                        }
+                        Ok((fixed(&mut decoder)?, fixed(&mut decoder)?))
+                    })
+                    .collect::<Result<_, _>>()?;
+                Self::Summary { marks }
+            }
+            (17, 2) => {
+                let count = count(&mut decoder, MARKS_PER_FRAME_MAX)?;
+                let tokens = (0..count)
+                    .map(|_| fixed(&mut decoder))
+                    .collect::<Result<_, _>>()?;
+                Self::Changed { tokens }
+            }
             _ => return Err(FrameError),
         };
         if decoder.position() == bytes.len() {
@@ -280,6 +319,12 @@ mod tests {
             Frame::Operation {
                 header: vec![1; 300],
                 body: vec![2; 70_000],
+            },
+            Frame::Summary {
+                marks: vec![([1; 16], [2; 16]); 3],
+            },
+            Frame::Changed {
+                tokens: vec![[4; 16]; 2],
             },
             Frame::Done,
             Frame::Declined {

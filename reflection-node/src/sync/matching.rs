@@ -9,7 +9,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::frame::{Frame, TOKENS_PER_FRAME_MAX, Token};
+use super::heights::Heights;
 use super::proof::{Salts, token};
+use super::summary::{Mark, ShortToken, mark, short};
 use crate::access::{DocumentKeys, TopicId};
 use crate::identity::AuthorId;
 
@@ -34,6 +36,8 @@ pub(crate) struct Matching {
     salts: Salts,
     /// The token that the remote side would use, for each document here.
     by_remote_token: HashMap<Token, TopicId>,
+    /// The same by the first half of the token.
+    by_short_token: HashMap<ShortToken, TopicId>,
     own_tokens: HashMap<TopicId, Token>,
     common: HashSet<TopicId>,
     tokens_seen: usize,
@@ -54,6 +58,7 @@ impl Matching {
             remote,
             salts,
             by_remote_token: HashMap::new(),
+            by_short_token: HashMap::new(),
             own_tokens: HashMap::new(),
             common: HashSet::new(),
             tokens_seen: 0,
@@ -70,8 +75,9 @@ impl Matching {
             }
             self.own_tokens
                 .insert(keys.topic(), token(keys, &self.salts, &self.own));
-            self.by_remote_token
-                .insert(token(keys, &self.salts, &self.remote), keys.topic());
+            let remote = token(keys, &self.salts, &self.remote);
+            self.by_remote_token.insert(remote, keys.topic());
+            self.by_short_token.insert(short(&remote), keys.topic());
             added.push(keys.topic());
         }
         added
@@ -87,6 +93,7 @@ impl Matching {
         self.own_tokens.remove(topic);
         self.common.remove(topic);
         self.by_remote_token.retain(|_, known| known != topic);
+        self.by_short_token.retain(|_, known| known != topic);
     }
 
     /// Frames that offer `topics`, padded with tokens drawn from `random`.
@@ -143,6 +150,27 @@ impl Matching {
     /// The document that the remote side means by a token.
     pub(crate) fn topic_of(&self, remote_token: &Token) -> Option<TopicId> {
         self.by_remote_token.get(remote_token).copied()
+    }
+
+    /// The common document that the remote side means by the first half of a token.
+    pub(crate) fn common_topic_of(&self, remote_token: &ShortToken) -> Option<TopicId> {
+        let topic = self.by_short_token.get(remote_token)?;
+        self.common.contains(topic).then_some(*topic)
+    }
+
+    /// The first half of our own token for a document.
+    pub(crate) fn short_token_of(&self, topic: &TopicId) -> Option<ShortToken> {
+        self.own_tokens.get(topic).map(short)
+    }
+
+    /// The mark by which this side says what it holds of a document.
+    pub(crate) fn own_mark(&self, keys: &DocumentKeys, heights: &Heights) -> Mark {
+        mark(keys, &self.salts, &self.own, heights)
+    }
+
+    /// The mark of the remote side if it holds the same.
+    pub(crate) fn equal_mark(&self, keys: &DocumentKeys, heights: &Heights) -> Mark {
+        mark(keys, &self.salts, &self.remote, heights)
     }
 
     /// Our own token for a document.

@@ -16,3 +16,4 @@ pub(crate) mod heights;
 pub(crate) mod matching;
 pub(crate) mod proof;
 pub(crate) mod session;
+pub(crate) mod summary;
