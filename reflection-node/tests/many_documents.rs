@@ -69,7 +69,7 @@ impl Person {
             .unwrap();
     }
 
-    async fn in_step(&self, topics: &[TopicId]) -> usize {
+    fn in_step(&self, topics: &[TopicId]) -> usize {
         topics
             .iter()
             .filter(|topic| self.node.status(topic).in_step == 1)
@@ -118,7 +118,7 @@ async fn equal(alice: &Person, bob: &Person, topics: &[TopicId]) {
         assert_eq!(report.missing.len(), 0);
     }
     for person in [alice, bob] {
-        assert_eq!(person.in_step(topics).await, topics.len());
+        assert_eq!(person.in_step(topics), topics.len());
     }
 }
 

@@ -17,7 +17,7 @@ use crate::access::TopicId;
 /// Streams at once; further documents wait for their turn.
 const STREAMS_MAX: usize = 256;
 /// How long a stream stays on which nothing is written.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 /// How long an equal document keeps its stream while others wait for one: until the peer has been
 /// told that it is equal.
 const TURN: Duration = Duration::from_millis(150);
@@ -365,17 +365,17 @@ mod tests {
         opener.common(topic(1));
         opener.news(&topic(1), start);
         let mut now = start;
-        let mut opened = 0;
+        let mut begun = 0;
         for _ in 0..10_000 {
             for step in opener.steps(now, settled) {
                 assert_eq!(step, Step::Open(topic(1)));
-                opened += 1;
-                opener.began(topic(1), opened, now);
-                opener.ended(topic(1), opened, false, now);
+                begun += 1;
+                opener.began(topic(1), begun, now);
+                opener.ended(topic(1), begun, false, now);
             }
             now = after(now, 50);
         }
-        assert_eq!(opened, u64::from(FAILURES_MAX) + 1);
+        assert_eq!(begun, u64::from(FAILURES_MAX) + 1);
         opener.news(&topic(1), now);
         assert_eq!(opener.steps(now, settled), [Step::Open(topic(1))]);
     }
@@ -389,9 +389,9 @@ mod tests {
             opener.common(topic(number));
             opener.news(&topic(number), start);
         }
-        let opened = opener.steps(start, settled);
-        assert_eq!(opened.len(), STREAMS_MAX);
-        for (number, step) in (0..).zip(opened) {
+        let first = opener.steps(start, settled);
+        assert_eq!(first.len(), STREAMS_MAX);
+        for (number, step) in (0..).zip(first) {
             let Step::Open(topic) = step else { panic!() };
             opener.began(topic, number, start);
         }
