@@ -89,6 +89,8 @@ impl Served {
             let expected = self.matching.equal_mark(&held.keys, &held.heights);
             if theirs.get(&held.topic) == Some(&expected) {
                 equal.push(held);
+            } else if self.shared.id < self.peer {
+                self.plan.announced(&held.topic, now);
             } else {
                 self.plan.news(&held.topic, now);
             }

@@ -140,9 +140,10 @@ impl Matching {
                 .filter_map(|topic| self.own_tokens.get(topic).copied())
                 .collect(),
         });
+        // What is offered again was forgotten there meanwhile, and is begun anew.
         let topics = shared
             .into_iter()
-            .filter(|topic| self.common.insert(*topic))
+            .filter(|topic| self.common.insert(*topic) || is_offer)
             .collect();
         Ok(Matched { answer, topics })
     }
