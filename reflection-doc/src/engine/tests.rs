@@ -12,6 +12,7 @@ mod forged;
 mod history;
 mod metadata;
 mod places;
+mod traces;
 mod undo;
 
 const TOPIC: TopicId = TopicId::from_bytes([7; 32]);
