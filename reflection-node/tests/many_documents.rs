@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use reflection_node::access::{Access, Code, TopicId};
 use reflection_node::identity::AuthorKey;
 use reflection_node::operation::Kind;
-use reflection_node::pipeline::{Application, Delivery, Refusal};
+use reflection_node::pipeline::{Application, Delivery, Processed, Refusal};
 use reflection_node::rusqlite::Connection;
 use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{Event, Mode, NetworkConfig, Node};
@@ -24,8 +24,8 @@ impl Application for Indifferent {
         Ok(())
     }
 
-    fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<(), Refusal> {
-        Ok(())
+    fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<Processed, Refusal> {
+        Ok(Processed::Done)
     }
 
     fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
