@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `run`: staying online, telling events, serving the other commands.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -16,8 +17,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::{CommandError, Global};
+use crate::output::event;
 use crate::output::event_log::EventLog;
-use crate::output::{self, event};
+use crate::output::lines::Lines;
 use crate::rpc::server::Server;
 use crate::session::{self, Session};
 
@@ -68,14 +70,15 @@ impl Run {
         };
         let events = library.node().events();
         let log = Rc::new(EventLog::default());
-        let told = ready(&library, &log).await;
+        let lines = RefCell::new(Lines::start(std::io::stdout()).map_err(CommandError::failed)?);
+        let told = ready(&library, &log, &lines).await;
         let work = tokio::task::LocalSet::new();
         let result = work
             .run_until(async {
                 told?;
                 tokio::select! {
                     () = server.serve(library.clone(), Rc::clone(&log)) => Ok(()),
-                    result = tell(&library, events, &log) => result,
+                    result = tell(&library, events, &log, &lines) => result,
                     _ = terminate.recv() => Ok(()),
                     _ = interrupt.recv() => Ok(()),
                     () = end => Ok(()),
@@ -86,11 +89,16 @@ impl Run {
         drop(work);
         drop(server);
         session.close().await;
+        lines.into_inner().end();
         result
     }
 }
 
-async fn ready(library: &Library, log: &EventLog) -> Result<(), CommandError> {
+async fn ready(
+    library: &Library,
+    log: &EventLog,
+    lines: &RefCell<Lines>,
+) -> Result<(), CommandError> {
     let addresses: Vec<String> = library
         .node()
         .addresses()
@@ -106,17 +114,22 @@ async fn ready(library: &Library, log: &EventLog) -> Result<(), CommandError> {
     if let Some(relay) = library.node().served_relay().await {
         line["relay"] = json!(relay.as_str());
     }
-    say(log, &line)
+    say(log, lines, &line)
 }
 
 /// Prints an event and keeps it for those who ask.
-fn say(log: &EventLog, line: &Value) -> Result<(), CommandError> {
+fn say(log: &EventLog, lines: &RefCell<Lines>, line: &Value) -> Result<(), CommandError> {
     log.push(line);
-    output::print_event(line).map_err(CommandError::failed)
+    lines.borrow_mut().print(line).map_err(CommandError::failed)
 }
 
 /// Tells events until the node ends.
-async fn tell(library: &Library, mut events: Events, log: &EventLog) -> Result<(), CommandError> {
+async fn tell(
+    library: &Library,
+    mut events: Events,
+    log: &EventLog,
+    lines: &RefCell<Lines>,
+) -> Result<(), CommandError> {
     let mut changed: BTreeSet<(TopicId, AuthorId)> = BTreeSet::new();
     let mut due: Option<Instant> = None;
     loop {
@@ -124,7 +137,7 @@ async fn tell(library: &Library, mut events: Events, log: &EventLog) -> Result<(
             next = events.next() => next,
             () = sleep_until(due) => {
                 due = None;
-                tell_changes(library, std::mem::take(&mut changed), log).await?;
+                tell_changes(library, std::mem::take(&mut changed), log, lines).await?;
                 continue;
             }
         };
@@ -136,7 +149,7 @@ async fn tell(library: &Library, mut events: Events, log: &EventLog) -> Result<(
             }
             Some(other) => {
                 if let Some(line) = event::to_json(&other) {
-                    say(log, &line)?;
+                    say(log, lines, &line)?;
                 }
             }
         }
@@ -147,6 +160,7 @@ async fn tell_changes(
     library: &Library,
     changed: BTreeSet<(TopicId, AuthorId)>,
     log: &EventLog,
+    lines: &RefCell<Lines>,
 ) -> Result<(), CommandError> {
     let mut known: Option<(TopicId, u64)> = None;
     for (topic, author) in changed {
@@ -165,7 +179,7 @@ async fn tell_changes(
             "author": author.to_string(),
             "chars": chars,
         });
-        say(log, &line)?;
+        say(log, lines, &line)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod event;
 pub(crate) mod event_log;
+pub(crate) mod lines;
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -56,11 +57,6 @@ pub(crate) async fn show(
         }
     }
     Ok(())
-}
-
-/// Prints one event of a running process.
-pub(crate) fn print_event(event: &Value) -> std::io::Result<()> {
-    print(&format!("{event}\n"))
 }
 
 fn print(text: &str) -> std::io::Result<()> {

@@ -199,6 +199,9 @@ impl Node {
             .run_then(
                 Durability::Durable,
                 move |connection, processor| {
+                    if let Some(document) = documents::find(connection, &topic)? {
+                        processor.early.forget(document.row);
+                    }
                     processor.application.deleted(connection, &topic)?;
                     documents::delete(connection, &topic)
                 },

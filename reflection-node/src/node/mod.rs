@@ -21,7 +21,7 @@ use crate::events::Events;
 use crate::identity::{AuthorId, AuthorKey};
 use crate::network::{History, Mode, Network, NetworkConfig, NetworkError};
 use crate::pipeline::{
-    Application, Compactor, Processor, check_state_version, process_all_waiting,
+    Application, Compactor, Processor, WaitingRoom, check_state_version, process_all_waiting,
 };
 use crate::shared::Shared;
 use crate::store::peers::last_mode;
@@ -171,6 +171,7 @@ impl Node {
         let mut processor = Processor {
             key: key.clone(),
             application,
+            early: WaitingRoom::default(),
         };
         check_state_version(&connection, &mut processor)?;
         processor.application.prepare(&connection)?;

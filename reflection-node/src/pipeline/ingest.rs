@@ -6,8 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::Connection;
 
+use super::steps::STEPS;
 use super::{Delivery, History, Processed, Processor, Refusal};
-use crate::access::{BodyContext, CipherError, DocumentKeys, decrypt_body};
+use crate::access::{BodyContext, DocumentKeys, decrypt_body};
 use crate::identity::AuthorId;
 use crate::operation::{Kind, Operation, OperationError};
 use crate::store::StoreError;
@@ -43,7 +44,7 @@ pub(crate) struct Ingested {
     pub(crate) opened: BTreeSet<AuthorId>,
     /// Places at which a log goes on in two ways.
     pub(crate) forks: Vec<(AuthorId, u64)>,
-    /// Operations whose predecessors are not here.
+    /// Operations whose predecessors are not here. They wait, as far as there is room.
     pub(crate) early: u64,
     /// Their authors.
     pub(crate) stuck: BTreeSet<AuthorId>,
@@ -58,27 +59,17 @@ pub(crate) fn verify_batch(
     let mut verified = Vec::with_capacity(operations.len());
     let mut refused = Vec::new();
     for operation in operations {
-        if let Err(error) = operation.verify(keys) {
-            refused.push((operation.author(), error));
-            continue;
-        }
-        let context = BodyContext {
-            topic: keys.topic(),
-            author: operation.author(),
-            sequence: operation.header().sequence,
+        let author = operation.author();
+        let candidate = Verified {
+            operation,
+            body: None,
         };
-        match decrypt_body(keys, &context, operation.body()) {
-            Ok(body) => verified.push(Verified {
-                operation,
-                body: Some(body),
-            }),
-            Err(CipherError::NoReadKey) => verified.push(Verified {
-                operation,
-                body: None,
-            }),
-            Err(CipherError::Forged) => {
-                refused.push((operation.author(), OperationError::BadSeal));
-            }
+        let passed = STEPS
+            .iter()
+            .try_fold(candidate, |candidate, step| step.pass(keys, candidate));
+        match passed {
+            Ok(candidate) => verified.push(candidate),
+            Err(error) => refused.push((author, error)),
         }
     }
     (verified, refused)
@@ -96,7 +87,15 @@ pub(crate) fn ingest(
         return Ok(ingested);
     };
     for verified in batch {
-        take(connection, processor, &document, &verified, &mut ingested)?;
+        let author = verified.operation.author();
+        let mut next = Some(verified);
+        while let Some(verified) = next.take() {
+            if take(connection, processor, &document, verified, &mut ingested)? {
+                // What came too early may go on from here.
+                let end = ingested.heads.get(&author).map_or(0, |head| head.next);
+                next = processor.early.take(document.row, author, end);
+            }
+        }
     }
     Ok(ingested)
 }
@@ -145,13 +144,14 @@ fn place(
     })
 }
 
+/// Takes one operation, if it can be taken now. Gives whether it was.
 fn take(
     connection: &Connection,
     processor: &mut Processor,
     document: &StoredDocument,
-    verified: &Verified,
+    verified: Verified,
     ingested: &mut Ingested,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let operation = &verified.operation;
     let (author, sequence) = (operation.author(), operation.header().sequence);
     let author_row = operations::find_author_row(connection, &author)?;
@@ -160,30 +160,35 @@ fn take(
         None => None,
     };
     match place(connection, document, author_row, head.as_ref(), operation)? {
-        Place::Known => return Ok(()),
+        Place::Known => return Ok(false),
         Place::Early => {
             ingested.early += 1;
-            ingested.stuck.insert(author);
-            return Ok(());
+            if !processor.early.put(document.row, verified) {
+                // The rest of the log is fetched again by the next session.
+                ingested.stuck.insert(author);
+            }
+            return Ok(false);
         }
         Place::Fork => {
+            processor.early.forget_log(document.row, author);
             ingested.forks.push((author, sequence));
-            return Ok(());
+            return Ok(false);
         }
         Place::Next => {}
     }
     if operations::is_refused(connection, &operation.id())? {
         ingested.declined.entry(author).or_insert(sequence);
-        return Ok(());
+        return Ok(false);
     }
     if head.is_none() && operations::log_count(connection, document.row)? >= LOGS_MAX {
         let reason = "the document has too many authors";
-        return refuse(connection, document, operation, reason, ingested);
+        refuse(connection, document, operation, reason, ingested)?;
+        return Ok(false);
     }
     // Only now: an operation that is not taken leaves no trace of its author.
     let author_row = operations::author_row(connection, &author)?;
     connection.execute_batch("SAVEPOINT operation")?;
-    match store_and_process(connection, processor, document, author_row, verified) {
+    match store_and_process(connection, processor, document, author_row, &verified) {
         Ok(position) => {
             connection.execute_batch("RELEASE operation")?;
             let mut base = head.map_or(0, |head| head.base);
@@ -201,11 +206,13 @@ fn take(
             ingested.position = Some(position);
             ingested.heads.insert(author, head);
             *ingested.accepted.entry(author).or_default() += 1;
-            Ok(())
+            Ok(true)
         }
         Err(Refusal::Refuse(reason)) => {
             connection.execute_batch("ROLLBACK TO operation; RELEASE operation")?;
-            refuse(connection, document, operation, reason, ingested)
+            processor.early.forget_log(document.row, author);
+            refuse(connection, document, operation, reason, ingested)?;
+            Ok(false)
         }
         Err(Refusal::Fail(error)) => Err(error),
     }

@@ -15,7 +15,9 @@ mod commits;
 mod ingest;
 mod publish;
 mod rebuild;
+mod steps;
 mod stream;
+mod waiting_room;
 
 pub(crate) use application::read_all;
 pub use application::{Application, Compactor, Delivery, History, Processed, Refusal};
@@ -29,6 +31,7 @@ pub(crate) use stream::open_operation;
 pub use stream::{Delivered, DocumentStream, StreamError, StreamStart};
 
 use crate::identity::AuthorKey;
+pub(crate) use waiting_room::WaitingRoom;
 
 #[cfg(test)]
 mod tests;
@@ -37,4 +40,6 @@ mod tests;
 pub(crate) struct Processor {
     pub(crate) key: AuthorKey,
     pub(crate) application: Box<dyn Application>,
+    /// Operations that came before their predecessors.
+    pub(crate) early: WaitingRoom,
 }

@@ -70,6 +70,7 @@ impl Machine {
             processor: Processor {
                 key: AuthorKey::generate(),
                 application: Box::new(Taking),
+                early: WaitingRoom::default(),
             },
             keys: keys.clone(),
         }
@@ -277,4 +278,40 @@ fn what_was_made_before_the_log_grew_is_not_published() {
     };
     let refused = publish(&alice.connection, &mut alice.processor, &new);
     assert!(matches!(refused, Err(PublishError::Overtaken)));
+}
+
+#[test]
+fn what_comes_too_early_waits_and_is_taken_in_order() {
+    let keys = keys();
+    let author = AuthorKey::generate();
+    let mut bob = Machine::new(&keys);
+    let edits = log(&author, &keys, None, &["0", "1", "2", "3"]);
+    let heard = bob.hears(&[edits[3].clone(), edits[1].clone()]);
+    assert_eq!(heard.early, 2);
+    assert!(heard.accepted.is_empty() && heard.stuck.is_empty());
+    let heard = bob.hears(&edits[..1]);
+    assert_eq!(heard.accepted[&author.id()], 2);
+    assert_eq!(heard.heads[&author.id()].next, 2);
+    let heard = bob.hears(&edits[2..3]);
+    assert_eq!(heard.heads[&author.id()].next, 4);
+    assert_eq!(bob.sequences(&author.id()), [0, 1, 2, 3]);
+}
+
+#[test]
+fn what_is_left_for_later_is_kept_and_given_again_at_start() {
+    let keys = keys();
+    let author = AuthorKey::generate();
+    let mut bob = Machine::new(&keys);
+    let edits = log(&author, &keys, None, &["now", "later", "now"]);
+    assert_eq!(bob.hears(&edits).accepted[&author.id()], 3);
+    let row = bob.document().row;
+    let acknowledged = |bob: &Machine| {
+        let all = operations::after(&bob.connection, row, 0, 100).unwrap();
+        all.len()
+    };
+    assert_eq!(acknowledged(&bob), 2, "exactly those, not up to a highest");
+    process_all_waiting(&bob.connection, &mut bob.processor).unwrap();
+    assert_eq!(acknowledged(&bob), 2);
+    let waiting = operations::waiting(&bob.connection, row, 0).unwrap();
+    assert_eq!(waiting[0].1.id(), edits[1].id());
 }
