@@ -31,6 +31,8 @@ mod random;
 mod shared;
 pub mod store;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod wire;
 
 pub use events::{Event, Events, Found, Route, SyncCounts};

@@ -7,6 +7,10 @@
 /// Where the operating system has no randomness to give: nothing secret can be made then, and
 /// going on with guessable keys would be worse than ending.
 pub(crate) fn fill(bytes: &mut [u8]) {
+    #[cfg(feature = "testing")]
+    if crate::testing::fill_seeded(bytes) {
+        return;
+    }
     #[allow(clippy::expect_used)]
     getrandom::fill(bytes).expect("the operating system gives random numbers");
 }

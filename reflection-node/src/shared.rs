@@ -13,6 +13,7 @@ use crate::identity::{AuthorId, AuthorKey};
 use crate::pipeline::{Commit, Commits, Processor};
 use crate::presence::Rooms;
 use crate::store::documents::DocumentRow;
+use crate::store::operations::Position;
 use crate::store::{Readers, StoreError, WriterHandle, documents, operations};
 
 /// A document that this installation takes part in.
@@ -28,8 +29,10 @@ pub(crate) struct KnownDocument {
 pub(crate) struct PeerStatus {
     /// What both had at the beginning has been exchanged.
     pub(crate) is_exchanged: bool,
-    /// The peer has confirmed to have everything that is committed here.
+    /// The peer has confirmed to have everything that was committed here up to `position`.
     pub(crate) is_in_step: bool,
+    /// What the session knew to be committed here.
+    pub(crate) position: Position,
 }
 
 /// Documents whose change of state is told of each by itself.
@@ -262,10 +265,23 @@ impl Shared {
         all.get(topic)?.get(peer).map(|(_, status)| *status)
     }
 
+    /// How the peers in a document stand. A session that has not yet heard of the newest commit
+    /// does not count as in step: whoever was just told that its operation is stored must not
+    /// find it confirmed by those who have never seen it.
     pub(crate) fn peers_of(&self, topic: &TopicId) -> BTreeMap<AuthorId, PeerStatus> {
+        let newest = self.commits.position(topic);
         let all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let peers = all.get(topic).into_iter().flatten();
-        peers.map(|(peer, (_, status))| (*peer, *status)).collect()
+        peers
+            .map(|(peer, (_, status))| {
+                let is_in_step = status.is_in_step && status.position >= newest;
+                let status = PeerStatus {
+                    is_in_step,
+                    ..*status
+                };
+                (*peer, status)
+            })
+            .collect()
     }
 
     pub(crate) fn watch_status(&self) -> watch::Receiver<u64> {

@@ -169,6 +169,19 @@ impl DocumentKeys {
         (self.access(), Zeroizing::new(key), self.write_public)
     }
 
+    /// Those of somebody who was given the right to read.
+    #[cfg(feature = "testing")]
+    pub(crate) fn to_reading(&self) -> Option<Self> {
+        let read_key = self.read_key()?;
+        Some(Self::for_reading(*read_key, self.write_public))
+    }
+
+    /// Those of somebody who keeps the document without reading it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn to_replica(&self) -> Self {
+        Self::for_replica(self.sync_key, self.write_public)
+    }
+
     /// The document's name on the network.
     pub fn topic(&self) -> TopicId {
         self.topic

@@ -110,6 +110,14 @@ impl Commits {
         }
     }
 
+    /// The newest position of a document that somebody listens to; 0 where nobody does.
+    pub(crate) fn position(&self, topic: &TopicId) -> Position {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        topics
+            .get(topic)
+            .map_or(0, |commit| commit.borrow().position)
+    }
+
     fn merge(
         &self,
         topic: TopicId,

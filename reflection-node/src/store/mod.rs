@@ -22,4 +22,6 @@ pub use error::StoreError;
 pub use folder::{DataFolder, FolderError};
 pub(crate) use readers::Readers;
 pub(crate) use schema::{check_author, open_connection, prepare};
+#[cfg(feature = "testing")]
+pub(crate) use writer::{Committer, Job};
 pub(crate) use writer::{Durability, Writer, WriterHandle};

@@ -62,6 +62,12 @@ impl<C> Job<C> {
         });
         Self { durability, run }
     }
+
+    /// Whether the disk is to have it before its caller is answered.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durability == Durability::Durable
+    }
 }
 
 enum Message<C> {

@@ -25,7 +25,7 @@ use crate::access::TopicId;
 use crate::events::Event;
 use crate::identity::AuthorId;
 use crate::operation::{Operation, OperationError};
-use crate::pipeline::{Commit, Ingested, Verified, ingest, verify_batch};
+use crate::pipeline::{Commit, Commits, Ingested, Verified, ingest, verify_batch};
 use crate::shared::{KnownDocument, PeerStatus, Shared};
 use crate::store::{Durability, StoreError, operations, peers};
 
@@ -133,8 +133,9 @@ impl Driver {
         commits: tokio::sync::watch::Receiver<Commit>,
     ) -> Self {
         let topic = document.keys.topic();
+        let exchange = Exchange::new(shared.id, peer, topic, session, &commits.borrow());
         Self {
-            exchange: Exchange::new(shared.id, peer, topic, session),
+            exchange,
             shared,
             peer,
             topic,
@@ -214,8 +215,7 @@ impl Driver {
                 }
                 changed = self.commits.changed() => {
                     changed.map_err(|_| DriverError::Cancelled)?;
-                    let heights = Arc::clone(&self.commits.borrow_and_update().heights);
-                    self.exchange.committed(heights);
+                    self.exchange.committed(&self.commits.borrow_and_update());
                 }
                 () = sleep_until(deadline) => self.exchange.expire(self.started.elapsed())?,
             }
@@ -287,8 +287,7 @@ impl Driver {
         {
             self.exchange.stored(&ingested);
         }
-        self.exchange
-            .committed(Arc::clone(&self.commits.borrow().heights));
+        self.exchange.committed(&self.commits.borrow());
         for action in self.exchange.end(self.started.elapsed(), error) {
             if let Action::Confirm(confirmed) = action {
                 confirm(&self.shared, self.document.row, self.peer, confirmed).await;
@@ -314,12 +313,17 @@ impl Driver {
     }
 }
 
-/// Tells everybody of a committed batch; called on the writing thread.
-fn announce(shared: &Shared, topic: TopicId, ingested: &Ingested) {
+/// Tells the sessions and readers of a document of a committed batch.
+pub(crate) fn announce_heights(commits: &Commits, topic: TopicId, ingested: &Ingested) {
     if let Some(position) = ingested.position {
         let heads = ingested.heads.iter().map(|(author, head)| (*author, *head));
-        shared.commits.committed(topic, position, heads);
+        commits.committed(topic, position, heads);
     }
+}
+
+/// Tells everybody of a committed batch; called on the writing thread.
+fn announce(shared: &Shared, topic: TopicId, ingested: &Ingested) {
+    announce_heights(&shared.commits, topic, ingested);
     for (&author, &operations) in &ingested.accepted {
         shared.events.emit(&Event::DocumentChanged {
             topic,

@@ -15,15 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::frame::Frame;
-use super::heights::Heights;
 use super::session::{Received, Request, Session, SessionError};
 use crate::access::TopicId;
 use crate::events::{Event, SyncCounts};
 use crate::identity::AuthorId;
 use crate::operation::{Kind, Operation, OperationError};
-use crate::pipeline::{Ingested, Verified};
+use crate::pipeline::{Commit, Ingested, Verified};
 use crate::shared::PeerStatus;
 use crate::store::StoreError;
+use crate::store::operations::Position;
 
 /// How long proofs, digests and heads may take.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -98,6 +98,8 @@ pub(crate) struct Exchange {
     peer: AuthorId,
     topic: TopicId,
     session: Session,
+    /// Up to where the session knows what is committed here.
+    position: Position,
     /// Frames that are encoded and ready to be written.
     ready: VecDeque<Vec<u8>>,
     /// Operations received, not yet verified, and their size.
@@ -119,12 +121,20 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(own: AuthorId, peer: AuthorId, topic: TopicId, session: Session) -> Self {
+    /// Goes on with a session that was just made from what `commit` holds.
+    pub(crate) fn new(
+        own: AuthorId,
+        peer: AuthorId,
+        topic: TopicId,
+        session: Session,
+        commit: &Commit,
+    ) -> Self {
         Self {
             own,
             peer,
             topic,
             session,
+            position: commit.position,
             ready: VecDeque::new(),
             pending: Vec::new(),
             pending_bytes: 0,
@@ -227,8 +237,9 @@ impl Exchange {
     }
 
     /// Takes what is committed here now.
-    pub(crate) fn committed(&mut self, heights: Arc<Heights>) {
-        self.session.committed(heights);
+    pub(crate) fn committed(&mut self, commit: &Commit) {
+        self.position = commit.position;
+        self.session.committed(Arc::clone(&commit.heights));
     }
 
     /// When the peer is to be given up unless it says something before.
@@ -336,6 +347,7 @@ impl Exchange {
             is_exchanged: self.progress == Progress::Finished
                 || (self.session.is_exchanged() && self.is_idle()),
             is_in_step: self.session.is_in_step(),
+            position: self.position,
         };
         if status.is_exchanged && self.progress != Progress::Finished {
             self.progress = Progress::Finished;

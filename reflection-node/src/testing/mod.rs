@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What tests need of the node's inside: a seeded simulator, and ways to break things.
+//!
+//! Behind the feature `testing`, which no released program has.
+
+// What breaks here is a test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod ledger;
+mod random;
+mod simulation;
+
+pub use ledger::Ledger;
+pub use random::Random;
+pub(crate) use random::fill_seeded;
+pub use simulation::{Failure, Person, Report, Sabotage, simulate};

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One installation: its files, and what runs while its process does.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, io};
+
+use rusqlite::Connection;
+
+use crate::access::{DocumentKeys, TopicId};
+use crate::identity::{AuthorId, AuthorKey};
+use crate::operation::OperationId;
+use crate::pipeline::{
+    Application, Commits, Delivered, Delivery, Ingested, Processor, PublishError, Published,
+    Refusal, open_operation,
+};
+use crate::store::documents::{self, DocumentRow};
+use crate::store::operations::{self, Position};
+use crate::store::{Committer, Job, StoreError, check_author, open_connection, prepare};
+use crate::sync::heights::{Head, Heights};
+
+/// Pages that a database may have when its disk is not full: no bound.
+const PAGES_MAX: u32 = u32::MAX - 1;
+
+/// What became of a job, for whoever waits for it.
+pub(super) enum Outcome {
+    Stored {
+        end: u64,
+        result: Result<Ingested, StoreError>,
+    },
+    Published {
+        body: Vec<u8>,
+        result: Result<(Published, Head), PublishError>,
+    },
+}
+
+/// Brings the outcome of a job to whoever waits, also if the job never runs because the
+/// transaction came to an end before.
+pub(super) struct Promise {
+    outcomes: Arc<Mutex<Vec<Outcome>>>,
+    unkept: Option<Outcome>,
+}
+
+impl Promise {
+    pub(super) fn new(running: &Running, unkept: Outcome) -> Self {
+        Self {
+            outcomes: Arc::clone(&running.outcomes),
+            unkept: Some(unkept),
+        }
+    }
+
+    pub(super) fn keep(mut self, outcome: Outcome) {
+        self.unkept = Some(outcome);
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        outcomes.extend(self.unkept.take());
+    }
+}
+
+/// Where the process dies inside a transaction.
+#[derive(Default)]
+enum Trap {
+    #[default]
+    Off,
+    /// When so many more operations have begun or ended to be processed.
+    Armed { steps: usize, files: Files },
+    /// It died; the files as they were then are in place.
+    Sprung,
+}
+
+/// The database of an installation after so many crashes.
+#[derive(Clone)]
+struct Files {
+    folder: PathBuf,
+    who: usize,
+    crashes: u32,
+}
+
+impl Files {
+    fn database(&self) -> PathBuf {
+        self.folder
+            .join(format!("{}-{}.sqlite", self.who, self.crashes))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder
+            .join(format!("{}-{}.sqlite-wal", self.who, self.crashes))
+    }
+
+    fn next(&self) -> Self {
+        Self {
+            crashes: self.crashes + 1,
+            ..self.clone()
+        }
+    }
+
+    /// Copies the files as they are now to where the next start finds them.
+    fn copy_to_next(&self) {
+        let next = self.next();
+        fs::copy(self.database(), next.database()).unwrap();
+        if self.log().exists() {
+            fs::copy(self.log(), next.log()).unwrap();
+        }
+    }
+
+    fn remove(&self) {
+        for path in [
+            self.database(),
+            self.log(),
+            self.database().with_extension("sqlite-shm"),
+        ] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The application, with the trap around it.
+struct Trapped {
+    application: Box<dyn Application>,
+    trap: Arc<Mutex<Trap>>,
+    is_twice: bool,
+}
+
+impl Trapped {
+    fn step(&self) {
+        let mut trap = self.trap.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Trap::Armed { steps, files } = &mut *trap {
+            if *steps == 0 {
+                files.copy_to_next();
+                *trap = Trap::Sprung;
+            } else {
+                *steps -= 1;
+            }
+        }
+    }
+}
+
+impl Application for Trapped {
+    fn prepare(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.application.prepare(connection)
+    }
+
+    fn process(&mut self, connection: &Connection, delivery: &Delivery<'_>) -> Result<(), Refusal> {
+        self.step();
+        if self.is_twice && delivery.operation.header().sequence == 1 {
+            let _ = self.application.process(connection, delivery);
+        }
+        let processed = self.application.process(connection, delivery);
+        self.step();
+        processed
+    }
+
+    fn added(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
+        self.application.added(connection, topic)
+    }
+
+    fn deleted(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
+        self.application.deleted(connection, topic)
+    }
+}
+
+/// What lives as long as a process.
+pub(super) struct Running {
+    pub(super) committer: Committer<Processor>,
+    pub(super) commits: Arc<Commits>,
+    pub(super) row: DocumentRow,
+    pub(super) incarnation: u64,
+    /// Work for the next transactions.
+    pub(super) jobs: Vec<Job<Processor>>,
+    pub(super) is_commit_due: bool,
+    pub(super) is_apply_due: bool,
+    /// Up to where the person has been given what was accepted.
+    pub(super) position: Position,
+    /// Bodies of which one is being published, the others waiting for it.
+    pub(super) publishing: std::collections::VecDeque<Vec<u8>>,
+    pub(super) is_publishing: bool,
+    pub(super) outcomes: Arc<Mutex<Vec<Outcome>>>,
+    trap: Arc<Mutex<Trap>>,
+}
+
+/// An operation that is stored.
+#[derive(Clone, Copy)]
+pub(super) struct Placed {
+    position: Position,
+    pub(super) author: AuthorId,
+    pub(super) sequence: u64,
+    pub(super) id: OperationId,
+}
+
+/// One installation.
+pub(super) struct Installation<P> {
+    pub(super) key: AuthorKey,
+    pub(super) id: AuthorId,
+    pub(super) keys: DocumentKeys,
+    pub(super) person: P,
+    /// Counts the processes that ran on these files.
+    pub(super) run: u32,
+    pub(super) running: Option<Running>,
+    pub(super) is_disk_full: bool,
+    /// What this process has seen in the store.
+    operations: Vec<Placed>,
+    /// Bytes of the write-ahead log that a power cut leaves.
+    synced_bytes: u64,
+    files: Files,
+}
+
+impl<P: super::Person> Installation<P> {
+    pub(super) fn new(
+        who: usize,
+        key: AuthorKey,
+        keys: DocumentKeys,
+        person: P,
+        folder: &Path,
+    ) -> Self {
+        Self {
+            id: key.id(),
+            key,
+            keys,
+            person,
+            run: 0,
+            running: None,
+            is_disk_full: false,
+            operations: Vec::new(),
+            synced_bytes: 0,
+            files: Files {
+                folder: folder.to_owned(),
+                who,
+                crashes: 0,
+            },
+        }
+    }
+
+    /// The process starts.
+    pub(super) fn start(&mut self, now_us: u64, is_twice: bool) {
+        self.run += 1;
+        self.operations.clear();
+        self.is_disk_full = false;
+        let trap = Arc::new(Mutex::new(Trap::Off));
+        let mut application = Trapped {
+            application: self.person.application(),
+            trap: Arc::clone(&trap),
+            is_twice,
+        };
+        let connection = open_connection(&self.files.database(), true).unwrap();
+        prepare(&connection).unwrap();
+        application.prepare(&connection).unwrap();
+        assert_eq!(check_author(&connection, &self.id).unwrap(), self.id);
+        let topic = self.keys.topic();
+        let stored = if let Some(stored) = documents::find(&connection, &topic).unwrap() {
+            stored
+        } else {
+            let added = documents::add(&connection, &self.keys, true, now_us).unwrap();
+            application.added(&connection, &topic).unwrap();
+            added
+        };
+        self.synced_bytes = self.log_bytes();
+        self.person.start(self.id, &topic, stored.incarnation);
+        let processor = Processor {
+            key: self.key.clone(),
+            application: Box::new(application),
+        };
+        self.running = Some(Running {
+            committer: Committer::new(connection, processor),
+            commits: Arc::default(),
+            row: stored.row,
+            incarnation: stored.incarnation,
+            jobs: Vec::new(),
+            is_commit_due: false,
+            is_apply_due: false,
+            position: 0,
+            publishing: std::collections::VecDeque::new(),
+            is_publishing: false,
+            outcomes: Arc::default(),
+            trap,
+        });
+        while self.apply() {}
+    }
+
+    fn log_bytes(&self) -> u64 {
+        fs::metadata(self.files.log()).map_or(0, |log| log.len())
+    }
+
+    /// Gives the person the next operations that were accepted; `false` if there are none.
+    pub(super) fn apply(&mut self) -> bool {
+        let Some(running) = &mut self.running else {
+            return false;
+        };
+        if self.keys.read_key().is_none() {
+            return false;
+        }
+        let connection = &running.committer.connection;
+        let found = operations::after(connection, running.row, running.position, 1_000).unwrap();
+        let delivered: Vec<Delivered> = found
+            .iter()
+            .map(|(position, operation)| open_operation(&self.keys, *position, operation).unwrap())
+            .collect();
+        let Some(last) = delivered.last() else {
+            return false;
+        };
+        running.position = last.position;
+        self.person.apply(&delivered);
+        true
+    }
+
+    /// Runs what waits in one transaction. `false` if the process died in it.
+    pub(super) fn commit(&mut self, jobs: usize, is_unsynced: bool) -> bool {
+        let Some(running) = &mut self.running else {
+            return true;
+        };
+        let jobs = jobs.min(running.jobs.len());
+        let group: Vec<_> = running.jobs.drain(..jobs).collect();
+        let is_durable = group.iter().any(Job::is_durable);
+        running.committer.commit(group);
+        let is_alive = !matches!(
+            *running.trap.lock().unwrap_or_else(PoisonError::into_inner),
+            Trap::Sprung
+        );
+        if is_durable && is_alive && !is_unsynced {
+            self.synced_bytes = self.log_bytes();
+        }
+        is_alive
+    }
+
+    /// The process will die in the transaction that processes an operation so many steps on.
+    pub(super) fn arm(&mut self, steps: usize) {
+        if let Some(running) = &self.running {
+            let mut trap = running.trap.lock().unwrap_or_else(PoisonError::into_inner);
+            *trap = Trap::Armed {
+                steps,
+                files: self.files.clone(),
+            };
+        }
+    }
+
+    /// The process does not die in a transaction after all.
+    pub(super) fn disarm(&mut self) {
+        if let Some(running) = &self.running {
+            *running.trap.lock().unwrap_or_else(PoisonError::into_inner) = Trap::Off;
+        }
+    }
+
+    /// The process ends in order: what is accepted is written, the database is closed.
+    pub(super) fn stop(&mut self) {
+        self.commit(usize::MAX, false);
+        self.running = None;
+        self.synced_bytes = self.log_bytes();
+    }
+
+    /// The process dies at once; with a power cut, what the disk had not been made to write is
+    /// lost but for a part of it that the disk wrote by itself.
+    pub(super) fn crash(&mut self, power_cut: Option<usize>) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        let is_sprung = matches!(
+            *running.trap.lock().unwrap_or_else(PoisonError::into_inner),
+            Trap::Sprung
+        );
+        if !is_sprung {
+            self.files.copy_to_next();
+        }
+        drop(running);
+        self.files.remove();
+        self.files = self.files.next();
+        if let Some(percent) = power_cut {
+            let unsynced = self.log_bytes().saturating_sub(self.synced_bytes);
+            let kept = self.synced_bytes + unsynced * percent as u64 / 100;
+            if self.files.log().exists() {
+                let log = fs::OpenOptions::new()
+                    .write(true)
+                    .open(self.files.log())
+                    .unwrap();
+                log.set_len(kept.min(self.log_bytes())).unwrap();
+            }
+        }
+        self.synced_bytes = self.synced_bytes.min(self.log_bytes());
+    }
+
+    /// From now on the database cannot grow by more than a few pages, or as it likes again.
+    pub(super) fn set_disk_full(&mut self, pages: Option<u32>) {
+        let Some(running) = &self.running else { return };
+        let connection = &running.committer.connection;
+        let present: u32 = connection
+            .query_row("PRAGMA page_count", [], |row| row.get(0))
+            .unwrap();
+        let most = pages.map_or(PAGES_MAX, |pages| present + pages);
+        connection
+            .query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))
+            .unwrap();
+        self.is_disk_full = pages.is_some();
+    }
+
+    /// Looks at what was stored since the last time, and gives that.
+    pub(super) fn look(&mut self) -> &[Placed] {
+        let Some(running) = &self.running else {
+            return &[];
+        };
+        let before = self.operations.len();
+        let last = self.operations.last().map_or(0, |placed| placed.position);
+        let connection = &running.committer.connection;
+        let mut statement = connection
+            .prepare_cached(
+                "SELECT position, header FROM operations WHERE position > ?1 ORDER BY position",
+            )
+            .unwrap();
+        let mut rows = statement.query([last]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let bytes: Vec<u8> = row.get(1).unwrap();
+            let header = crate::operation::Header::decode(&bytes).unwrap();
+            self.operations.push(Placed {
+                position: row.get(0).unwrap(),
+                author: header.author,
+                sequence: header.sequence,
+                id: OperationId::from_bytes(*blake3::hash(&bytes).as_bytes()),
+            });
+        }
+        &self.operations[before..]
+    }
+
+    /// All operations stored, in the order of their acceptance.
+    pub(super) fn operations(&self) -> &[Placed] {
+        &self.operations
+    }
+
+    /// The ids of those up to some position.
+    pub(super) fn held(&self, position: Position) -> BTreeSet<OperationId> {
+        let operations = self.operations.iter();
+        operations
+            .filter(|placed| placed.position <= position)
+            .map(|placed| placed.id)
+            .collect()
+    }
+
+    pub(super) fn heights(&self) -> (Position, Heights) {
+        let Some(running) = &self.running else {
+            return Default::default();
+        };
+        let connection = &running.committer.connection;
+        (
+            operations::last_position(connection, running.row).unwrap(),
+            operations::heights(connection, running.row).unwrap(),
+        )
+    }
+}
