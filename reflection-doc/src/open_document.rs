@@ -6,7 +6,8 @@ use reflection_node::access::{Access, TopicId};
 use reflection_node::operation::Kind;
 use reflection_node::pipeline::{DocumentStream, PublishError, Published};
 
-use crate::engine::Engine;
+use crate::engine::{Effect, Engine};
+use crate::library::{Library, LibraryError};
 
 /// An open document. Only one exists per document and process.
 pub struct OpenDocument {
@@ -23,6 +24,17 @@ pub struct OpenDocument {
 }
 
 impl OpenDocument {
+    /// Begins again after [`StreamError::Rebuilt`](reflection_node::pipeline::StreamError::Rebuilt)
+    /// or [`PublishError::OldIncarnation`]. What was typed and is not stored is kept. Gives what
+    /// has become different in the text.
+    pub async fn reopen(&mut self, library: &Library) -> Result<Vec<Effect>, LibraryError> {
+        let (fresh, stream, publisher) = library.reload(&self.publisher.topic).await?;
+        let effects = self.engine.begin_again(fresh)?;
+        self.stream = stream;
+        self.publisher = publisher;
+        Ok(effects)
+    }
+
     /// Stores all changes that were made; on return they are on the disk. On failure they are
     /// kept for the next call. Gives the last operation made, if any.
     pub async fn flush(&mut self) -> Result<Option<Published>, PublishFailure> {

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use common::Home;
@@ -22,7 +23,7 @@ fn text(document: i64) -> String {
         seed ^= seed >> 7;
         seed ^= seed << 17;
         let rank = 20_000 / (1 + seed % 20_000);
-        text.push_str(&format!("word{rank}x{} ", seed % (1 + rank * 3)));
+        let _ = write!(text, "word{rank}x{} ", seed % (1 + rank * 3));
     }
     text
 }

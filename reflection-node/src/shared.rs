@@ -125,6 +125,17 @@ impl Shared {
         self.commits.remove(topic);
     }
 
+    /// Takes note of the incarnation under which a document is written to from here on.
+    pub(crate) fn set_incarnation(&self, topic: &TopicId, incarnation: u64) {
+        let mut documents = self
+            .documents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(document) = documents.get_mut(topic) {
+            document.incarnation = incarnation;
+        }
+    }
+
     pub(crate) fn remove_document(&self, topic: &TopicId) {
         self.documents
             .write()

@@ -103,7 +103,7 @@ pub(crate) fn keeps_everything(history: &[Delivered], author: &AuthorId, body: &
 }
 
 /// A document with the history of these bodies alone: no text is made of it.
-fn gather<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> Option<LoroDoc> {
+pub(super) fn gather<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> Option<LoroDoc> {
     let doc = new_doc();
     doc.detach();
     for body in bodies {
@@ -113,7 +113,11 @@ fn gather<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> Option<LoroDoc> {
 }
 
 /// The changes that an author's own operations hold, by what these say of themselves.
-fn claimed(author: &AuthorId, topic: &TopicId, operations: &[Delivered]) -> Option<Ends> {
+pub(super) fn claimed(
+    author: &AuthorId,
+    topic: &TopicId,
+    operations: &[Delivered],
+) -> Option<Ends> {
     let mut ends = Ends::new();
     for operation in operations.iter().filter(|one| one.author == *author) {
         let found = match operation.kind {

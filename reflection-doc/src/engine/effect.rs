@@ -78,6 +78,34 @@ impl Effect {
     }
 }
 
+/// The steps from one text to another, where it is not known how that came about: what lies
+/// between their common beginning and their common end is replaced.
+pub(super) fn between(before: &str, after: &str) -> Vec<Effect> {
+    let same = |(one, other): &(char, char)| one == other;
+    let common = before.chars().zip(after.chars()).take_while(same).count();
+    let rest = |text: &str| text.chars().count() - common;
+    let most = rest(before).min(rest(after));
+    let from_the_end = before.chars().rev().zip(after.chars().rev());
+    let ending = from_the_end.take(most).take_while(same).count();
+    let (delete, insert) = (rest(before) - ending, rest(after) - ending);
+    let mut effects = Vec::new();
+    if delete > 0 {
+        effects.push(Effect::Delete {
+            at: common,
+            count: delete,
+            origin: Origin::Remote(None),
+        });
+    }
+    if insert > 0 {
+        effects.push(Effect::Insert {
+            at: common,
+            text: after.chars().skip(common).take(insert).collect(),
+            origin: Origin::Remote(None),
+        });
+    }
+    effects
+}
+
 /// One event of the CRDT about the text.
 #[derive(Debug, Default)]
 pub(super) struct Change {

@@ -12,6 +12,7 @@ mod compaction;
 mod difference;
 mod edit;
 mod effect;
+mod fork;
 mod history;
 mod markdown;
 mod metadata;
@@ -28,6 +29,7 @@ mod update;
 mod version;
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -45,6 +47,7 @@ pub(crate) use compaction::{check_compaction, compact, keeps_everything};
 pub use difference::{Part, difference, difference_by_words};
 pub use edit::{AuthorRun, Rewrite, TextEdit, Undone};
 pub use effect::{Effect, Origin};
+pub(crate) use fork::mend;
 pub use history::{History, HistoryError, HistorySource, Sitting};
 pub use markdown::{Emphasis, continue_list, indent, link, outdent, toggle_emphasis};
 pub use metadata::{NAME_GRAPHEMES_MAX, NamedVersion, Person, clean_name};
@@ -223,6 +226,49 @@ impl Engine {
         for body in bodies.into_iter().rev() {
             self.returned.push_front(body);
         }
+    }
+
+    /// Goes on with another form of the same document, loaded from the store, after what was there
+    /// has been replaced: what was typed here and is not stored is made again upon it. Gives what
+    /// that changes in the text. Undo begins anew.
+    ///
+    /// No bodies may be on their way to the store.
+    pub fn begin_again(&mut self, mut fresh: Self) -> Result<Vec<Effect>, EngineError> {
+        self.commit();
+        let before = self.text();
+        let returned = self.returned.iter();
+        let saved = returned
+            .filter_map(|body| check_update(body, self.peer).ok())
+            .map(|span| span.start)
+            .fold(self.taken, i32::min);
+        if self.own_end() > saved {
+            let now_s = i64::try_from((self.clock)() / 1_000).unwrap_or(i64::MAX);
+            let again = || fork::unsaved(&self.doc, self.peer, saved, fresh.peer, now_s);
+            let updates = catch_unwind(AssertUnwindSafe(again)).ok().flatten();
+            // An edit that was taken back again leaves nothing to be made.
+            if let Some(updates) = updates {
+                fresh.doc.import(&updates)?;
+            }
+        }
+        fresh
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        let effects = effect::between(&before, &fresh.text());
+        fresh.clock = Arc::clone(&self.clock);
+        fresh.cursors = std::mem::take(&mut self.cursors);
+        fresh.selection = self.selection;
+        for effect in &effects {
+            match effect {
+                Effect::Delete { at, count, .. } => fresh.spliced(*at, *count, 0, u64::MAX),
+                Effect::Insert { at, text, .. } => {
+                    fresh.spliced(*at, 0, text.chars().count(), u64::MAX);
+                }
+            }
+        }
+        *self = fresh;
+        Ok(effects)
     }
 
     /// Makes edits since the last time changes of the CRDT, which carry the time of now. A

@@ -7,17 +7,20 @@
 //! as changed.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::operation::Kind;
-use reflection_node::pipeline::{Application, Compactor, Delivered, Delivery, Processed, Refusal};
+use reflection_node::pipeline::{
+    Application, Branches, Compactor, Delivered, Delivery, Joined, Processed, Refusal,
+};
 use reflection_node::rusqlite::{Connection, params};
 use reflection_node::store::StoreError;
 
 use super::{local, now_us, profile, search, summary, texts};
-use crate::engine::{PeerId, check_compaction, check_update, compact, keeps_everything};
+use crate::engine::{PeerId, check_compaction, check_update, compact, keeps_everything, mend};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS document_counters (
@@ -145,6 +148,11 @@ impl Compactor for Texts {
         operations: &[Delivered],
     ) -> Option<Vec<u8>> {
         compact(topic, author, operations)
+    }
+
+    fn mend(&self, branches: &Branches<'_>) -> Option<Joined> {
+        // What the CRDT makes of another branch must not end the program.
+        catch_unwind(AssertUnwindSafe(|| mend(branches))).ok()?
     }
 }
 

@@ -166,16 +166,29 @@ impl Library {
         &self,
         topic: &TopicId,
     ) -> Result<(Engine, reflection_node::pipeline::DocumentStream), LibraryError> {
-        let incarnation = self.node.incarnation(topic).ok_or(StreamError::Closed)?;
-        let mut engine = Engine::new(self.node.id(), topic, incarnation);
-        let mut stream = self.node.stream(topic, 0).await?;
-        loop {
-            let batch = stream.stored().await?;
-            if batch.is_empty() {
-                return Ok((engine, stream));
+        'begin: loop {
+            let mut stream = self.node.stream(topic, 0).await?;
+            let mut engine = Engine::new(self.node.id(), topic, stream.incarnation());
+            loop {
+                match stream.stored().await {
+                    Ok(batch) if batch.is_empty() => return Ok((engine, stream)),
+                    Ok(batch) => drop(engine.apply(&batch)?),
+                    Err(StreamError::Rebuilt) => continue 'begin,
+                    Err(error) => return Err(error.into()),
+                }
             }
-            engine.apply(&batch)?;
         }
+    }
+
+    /// What an open document goes on with after [`StreamError::Rebuilt`]: the text as it is stored
+    /// now, for [`Engine::begin_again`], the stream of what comes after, and the way to the store.
+    pub async fn reload(
+        &self,
+        topic: &TopicId,
+    ) -> Result<(Engine, reflection_node::pipeline::DocumentStream, Publisher), LibraryError> {
+        let (engine, stream) = self.load(topic).await?;
+        let publisher = Publisher::new(self.node.clone(), *topic, engine.incarnation());
+        Ok((engine, stream, publisher))
     }
 
     /// All documents, the one that changed last first.

@@ -12,6 +12,7 @@ use super::plan::Step;
 use crate::access::{DocumentKeys, TopicId};
 use crate::shared::PeerStatus;
 use crate::store::documents::DocumentRow;
+use crate::store::operations::Position;
 use crate::store::{Durability, StoreError, operations, peers};
 use crate::sync::driver::next_number;
 use crate::sync::frame::Frame;
@@ -111,6 +112,7 @@ impl Served {
         let status = PeerStatus {
             is_exchanged: true,
             is_in_step: true,
+            position: Position::MAX,
         };
         self.shared.set_statuses(self.peer, &numbered, Some(status));
         let (shared, peer, own) = (Arc::clone(&self.shared), self.peer, self.shared.id);
@@ -142,6 +144,7 @@ impl Served {
             let status = PeerStatus {
                 is_exchanged: true,
                 is_in_step: false,
+                position: Position::MAX,
             };
             self.shared
                 .set_status(*topic, self.peer, number, Some(status));

@@ -12,7 +12,7 @@ use crate::pipeline::{
 };
 use crate::shared::now_us;
 use crate::store::operations::{self, Position};
-use crate::store::{Durability, StoreError};
+use crate::store::{Durability, StoreError, documents, forks};
 
 impl Node {
     /// Appends an operation to this installation's log. On return it is on the disk, and on its
@@ -75,7 +75,20 @@ impl Node {
             return Err(StreamError::Unreadable);
         }
         let commits = shared.watch_commits(*topic, document.row).await?;
+        let row = document.row;
+        let wanted = *topic;
+        let (generation, incarnation) = shared
+            .readers
+            .run(move |connection| {
+                // In this order: a newer incarnation under an older number ends the stream.
+                let generation = forks::generation(connection, row)?;
+                let stored = documents::find(connection, &wanted)?;
+                Ok((generation, stored.map(|stored| stored.incarnation)))
+            })
+            .await?;
         Ok(DocumentStream {
+            generation,
+            incarnation: incarnation.ok_or(StreamError::Closed)?,
             readers: Arc::clone(&shared.readers),
             commits,
             row: document.row,

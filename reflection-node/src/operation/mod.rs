@@ -5,10 +5,12 @@
 //! [`Operation`] that came through [`Operation::decode`] and `Operation::verify` holds one whose
 //! author signed it, for this topic, with this body. docs/format.md states the bytes.
 
+mod fork;
 mod header;
 
 use std::fmt;
 
+pub use fork::ForkProof;
 pub(crate) use header::NewHeader;
 pub use header::{Header, HeaderError};
 

@@ -165,4 +165,36 @@ pub trait Compactor: Send + Sync + 'static {
         author: &AuthorId,
         operations: &[Delivered],
     ) -> Option<Vec<u8>>;
+
+    /// Joins two forms of this installation's log. Everything that either says must be in the
+    /// result. `None` where that does not fit one operation. Runs on the writing thread.
+    fn mend(&self, branches: &Branches<'_>) -> Option<Joined>;
+}
+
+/// A log that goes on in two ways, and what else is in the document.
+#[derive(Clone, Copy, Debug)]
+pub struct Branches<'a> {
+    /// The document.
+    pub topic: TopicId,
+    /// Whose log it is.
+    pub author: AuthorId,
+    /// All operations of others.
+    pub others: &'a [Delivered],
+    /// The log as it is here.
+    pub ours: &'a [Delivered],
+    /// The log as a peer holds it.
+    pub theirs: &'a [Delivered],
+    /// The first of the incarnations that nobody has written under.
+    pub incarnation: u64,
+}
+
+/// Two forms of a log, joined.
+#[derive(Clone)]
+pub struct Joined {
+    /// The body of a compaction with everything that either says.
+    pub body: Vec<u8>,
+    /// Whether the peer's form says all that ours says.
+    pub is_ours_in_theirs: bool,
+    /// Whether ours says all that the peer's says.
+    pub is_theirs_in_ours: bool,
 }

@@ -11,14 +11,17 @@ use tokio::sync::{Notify, watch};
 
 use crate::access::TopicId;
 use crate::identity::AuthorId;
+use crate::operation::ForkProof;
 use crate::store::operations::Position;
 use crate::sync::heights::{Head, Heights};
 
-/// The newest committed state of a document. Both parts only ever grow.
+/// The newest committed state of a document. All parts only ever grow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Commit {
     pub(crate) position: Position,
     pub(crate) heights: Arc<Heights>,
+    /// Proofs of forks that became known since somebody listens, one of each author at most.
+    pub(crate) proofs: Arc<Vec<ForkProof>>,
 }
 
 /// The documents that somebody listens to.
@@ -132,9 +135,24 @@ impl Commits {
             commit.position = commit.position.max(position);
             let heights = Arc::make_mut(&mut commit.heights);
             for (author, head) in heads {
-                heights.raise(author, head);
+                heights.set(author, head);
             }
         });
+    }
+
+    /// Takes note of proofs that are new.
+    pub(crate) fn forked(&self, topic: TopicId, new: &[ForkProof]) {
+        if new.is_empty() {
+            return;
+        }
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = topics.get(&topic) {
+            sender.send_modify(|commit| {
+                let proofs = Arc::make_mut(&mut commit.proofs);
+                proofs.retain(|known| new.iter().all(|new| new.author() != known.author()));
+                proofs.extend_from_slice(new);
+            });
+        }
     }
 
     /// Ends the listeners of a document that is no more.

@@ -6,13 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::Connection;
 
+use super::forks::note;
 use super::steps::STEPS;
 use super::{Delivery, History, Processed, Processor, Refusal};
 use crate::access::{BodyContext, DocumentKeys, decrypt_body};
 use crate::identity::AuthorId;
-use crate::operation::{Kind, Operation, OperationError};
+use crate::operation::{ForkProof, Kind, Operation, OperationError};
 use crate::store::StoreError;
 use crate::store::documents::{self, StoredDocument};
+use crate::store::forks;
 use crate::store::operations::{self, Position, State};
 use crate::sync::heights::{AUTHORS_MAX, Head};
 
@@ -42,8 +44,14 @@ pub(crate) struct Ingested {
     pub(crate) declined: BTreeMap<AuthorId, u64>,
     /// Authors whose logs were opened anew.
     pub(crate) opened: BTreeSet<AuthorId>,
-    /// Places at which a log goes on in two ways.
+    /// Places at which a log of somebody else goes on in two ways.
     pub(crate) forks: Vec<(AuthorId, u64)>,
+    /// Proofs of that which are new.
+    pub(crate) proofs: Vec<ForkProof>,
+    /// Whether a peer holds our own log in another form.
+    pub(crate) is_own_forked: bool,
+    /// Our new incarnation, where our own operations came back to us.
+    pub(crate) incarnation: Option<u64>,
     /// Operations whose predecessors are not here. They wait, as far as there is room.
     pub(crate) early: u64,
     /// Their authors.
@@ -96,6 +104,11 @@ pub(crate) fn ingest(
                 next = processor.early.take(document.row, author, end);
             }
         }
+    }
+    if ingested.accepted.contains_key(&processor.key.id()) {
+        // What we wrote once and have forgotten. An open text may count on from where we thought
+        // to be, so that from here on it counts under another name.
+        ingested.incarnation = Some(forks::renew_incarnation(connection, &document)?);
     }
     Ok(ingested)
 }
@@ -169,12 +182,36 @@ fn take(
             }
             return Ok(false);
         }
+        Place::Fork if author == processor.key.id() => {
+            ingested.is_own_forked = true;
+            return Ok(false);
+        }
         Place::Fork => {
             processor.early.forget_log(document.row, author);
             ingested.forks.push((author, sequence));
+            let here = operations::range(connection, document.row, &author, sequence, 1)?;
+            let proof = here.first().and_then(|here| {
+                ForkProof::new(
+                    here.header_bytes().to_vec(),
+                    operation.header_bytes().to_vec(),
+                )
+            });
+            if let Some(proof) = proof
+                && note(connection, document, &proof)?
+            {
+                ingested.proofs.push(proof);
+            }
             return Ok(false);
         }
         Place::Next => {}
+    }
+    // Whether it takes the place of a branch that it does not go on from.
+    let is_other_branch = head.is_some_and(|head| {
+        operation.header().kind == Kind::Compaction && operation.header().backlink != Some(head.id)
+    });
+    if is_other_branch && author == processor.key.id() {
+        ingested.is_own_forked = true;
+        return Ok(false);
     }
     if operations::is_refused(connection, &operation.id())? {
         ingested.declined.entry(author).or_insert(sequence);
@@ -195,6 +232,11 @@ fn take(
             if operation.header().kind == Kind::Compaction {
                 base = sequence;
                 ingested.opened.insert(author);
+                let is_mended = forks::mended(connection, document.row, &author)?;
+                let has_gap = head.is_some_and(|head| head.next < sequence);
+                if is_mended || (is_other_branch && !has_gap) {
+                    forks::rebuild(connection, document.row)?;
+                }
                 ingested.declined.remove(&author);
                 ingested.stuck.remove(&author);
             }

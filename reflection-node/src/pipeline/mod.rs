@@ -12,7 +12,9 @@
 
 mod application;
 mod commits;
+mod forks;
 mod ingest;
+mod mend;
 mod publish;
 mod rebuild;
 mod steps;
@@ -20,9 +22,13 @@ mod stream;
 mod waiting_room;
 
 pub(crate) use application::read_all;
-pub use application::{Application, Compactor, Delivery, History, Processed, Refusal};
+pub use application::{
+    Application, Branches, Compactor, Delivery, History, Joined, Processed, Refusal,
+};
 pub(crate) use commits::{Commit, Commits};
+pub(crate) use forks::{Evidence, examine};
 pub(crate) use ingest::{Ingested, Verified, ingest, process_waiting, verify_batch};
+pub(crate) use mend::{Mended, mend};
 pub(crate) use publish::{NewOperation, publish};
 pub use publish::{PublishError, Published};
 pub use rebuild::Rebuilt;

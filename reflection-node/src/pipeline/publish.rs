@@ -23,6 +23,10 @@ pub enum PublishError {
     /// Longer than one operation may be.
     #[error("a change of {0} bytes is too large for one operation")]
     TooLarge(usize),
+    /// The change was made under a CRDT identity that is not ours any more; it is to be made again
+    /// under the present one.
+    #[error("the document was written to elsewhere under the same identity")]
+    OldIncarnation,
     /// Our log has grown since what was to be published was made.
     #[error("the log has grown meanwhile")]
     Overtaken,
@@ -67,6 +71,9 @@ pub(crate) fn publish(
     let document = documents::find(connection, &new.topic)?.ok_or(PublishError::NoDocument)?;
     if document.keys.access() != Access::Write {
         return Err(PublishError::ReadOnly);
+    }
+    if new.kind == Kind::Edit && new.incarnation != document.incarnation {
+        return Err(PublishError::OldIncarnation);
     }
     let author = processor.key.id();
     let author_row = operations::author_row(connection, &author)?;

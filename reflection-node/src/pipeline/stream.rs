@@ -11,7 +11,7 @@ use crate::identity::AuthorId;
 use crate::operation::{Kind, OperationId};
 use crate::store::documents::DocumentRow;
 use crate::store::operations::{self, Position};
-use crate::store::{Readers, StoreError};
+use crate::store::{Readers, StoreError, forks};
 
 /// Most operations that one call of [`DocumentStream::next`] gives.
 const BATCH_OPERATIONS_MAX: usize = 1_000;
@@ -43,6 +43,10 @@ pub enum StreamError {
     /// The document was deleted here, or the node was shut down.
     #[error("the document is closed")]
     Closed,
+    /// Operations that were given have been replaced by others: whoever used them begins again
+    /// with another stream.
+    #[error("the document was replaced by another form of it")]
+    Rebuilt,
     /// This device keeps the document without being able to read it.
     #[error("the document cannot be read on this device")]
     Unreadable,
@@ -71,9 +75,18 @@ pub struct DocumentStream {
     pub(crate) row: DocumentRow,
     pub(crate) keys: DocumentKeys,
     pub(crate) position: Position,
+    /// See [`StreamError::Rebuilt`].
+    pub(crate) generation: i64,
+    pub(crate) incarnation: u64,
 }
 
 impl DocumentStream {
+    /// The incarnation under which the document is written to from here, as long as this stream
+    /// does not end.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
     /// The position up to which operations have been given.
     pub fn position(&self) -> Position {
         self.position
@@ -98,16 +111,21 @@ impl DocumentStream {
     /// The next operations that are stored already; none if all have been given.
     pub async fn stored(&mut self) -> Result<Vec<Delivered>, StreamError> {
         let (row, position, keys) = (self.row, self.position, self.keys.clone());
-        let batch = self
+        let (batch, generation) = self
             .readers
             .run(move |connection| {
                 let found = operations::after(connection, row, position, BATCH_OPERATIONS_MAX)?;
-                found
+                let batch = found
                     .into_iter()
                     .map(|(position, operation)| open_operation(&keys, position, &operation))
-                    .collect::<Result<Vec<_>, _>>()
+                    .collect::<Result<Vec<_>, _>>()?;
+                // Only now: what replaced others was committed together with the number.
+                Ok((batch, forks::generation(connection, row)?))
             })
             .await?;
+        if generation != self.generation {
+            return Err(StreamError::Rebuilt);
+        }
         if let Some(last) = batch.last() {
             self.position = last.position;
         }

@@ -2,15 +2,17 @@
 //! Logs of several authors on one machine, without a network and without a program on top.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
 use super::*;
 use crate::access::{
     Access, BodyContext, Code, DocumentKeys, DocumentSecret, TopicId, encrypt_body,
 };
-use crate::operation::{Kind, NewHeader, Operation, OperationId};
+use crate::operation::{ForkProof, Kind, NewHeader, Operation, OperationId};
 use crate::store::documents::StoredDocument;
-use crate::store::{StoreError, documents, operations, prepare};
+use crate::store::{StoreError, documents, forks, operations, prepare};
 
 /// Takes everything but what says "bad".
 struct Taking;
@@ -50,6 +52,42 @@ impl Application for Taking {
 
     fn deleted(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn compactor(&self) -> Option<Arc<dyn Compactor>> {
+        Some(Arc::new(Joining))
+    }
+}
+
+/// A log says the words in its bodies.
+struct Joining;
+
+fn words(log: &[Delivered]) -> Vec<&str> {
+    let bodies = log
+        .iter()
+        .map(|one| std::str::from_utf8(&one.body).unwrap());
+    bodies.flat_map(str::split_whitespace).collect()
+}
+
+impl Compactor for Joining {
+    fn compact(
+        &self,
+        _: &TopicId,
+        _: &crate::identity::AuthorId,
+        _: &[Delivered],
+    ) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn mend(&self, branches: &Branches<'_>) -> Option<Joined> {
+        let (ours, theirs) = (words(branches.ours), words(branches.theirs));
+        let mut all = theirs.clone();
+        all.extend(ours.iter().filter(|word| !theirs.contains(word)));
+        Some(Joined {
+            body: all.join(" ").into_bytes(),
+            is_ours_in_theirs: ours.iter().all(|word| theirs.contains(word)),
+            is_theirs_in_ours: theirs.iter().all(|word| ours.contains(word)),
+        })
     }
 }
 
@@ -105,6 +143,31 @@ impl Machine {
 
     fn log(&self, author: &crate::identity::AuthorId) -> Vec<Operation> {
         operations::range(&self.connection, self.document().row, author, 0, 10_000).unwrap()
+    }
+
+    /// Is the machine of whoever holds this key.
+    fn with_key(keys: &DocumentKeys, key: &AuthorKey) -> Self {
+        let mut machine = Self::new(keys);
+        machine.processor.key = key.clone();
+        machine
+    }
+
+    fn generation(&self) -> i64 {
+        forks::generation(&self.connection, self.document().row).unwrap()
+    }
+
+    /// Meets somebody who holds its log as `theirs`.
+    fn mends(&mut self, theirs: &[Operation]) -> Mended {
+        let (verified, _) = verify_batch(&self.keys, theirs.to_vec());
+        mend(&self.connection, &mut self.processor, &self.keys, verified).unwrap()
+    }
+
+    /// What it says in its own log.
+    fn own_words(&self) -> Vec<String> {
+        let own = self.processor.key.id();
+        let all = read_all(&self.connection, self.document().row, &self.keys).unwrap();
+        let (own, _): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.author == own);
+        words(&own).into_iter().map(str::to_owned).collect()
     }
 
     fn sequences(&self, author: &crate::identity::AuthorId) -> Vec<u64> {
@@ -314,4 +377,215 @@ fn what_is_left_for_later_is_kept_and_given_again_at_start() {
     assert_eq!(acknowledged(&bob), 2);
     let waiting = operations::waiting(&bob.connection, row, 0).unwrap();
     assert_eq!(waiting[0].1.id(), edits[1].id());
+}
+
+#[test]
+fn a_log_that_goes_on_in_two_ways_is_proved_once_and_stays_at_the_branch_that_came_first() {
+    let keys = keys();
+    let author = AuthorKey::generate();
+    let common = log(&author, &keys, None, &["common"]);
+    let left = log(&author, &keys, common.last(), &["left", "left2"]);
+    let right = log(&author, &keys, common.last(), &["right"]);
+    let mut bob = Machine::new(&keys);
+    bob.hears(&[common.clone(), left.clone()].concat());
+    let heard = bob.hears(&right);
+    assert_eq!(heard.proofs.len(), 1);
+    assert_eq!(heard.proofs[0].sequence(), 1);
+    assert!(bob.hears(&right).proofs.is_empty(), "it is told once");
+    assert_eq!(bob.sequences(&author.id()), [0, 1, 2]);
+    // Whoever saw one branch only believes the proof, from whomever it comes.
+    let mut carol = Machine::new(&keys);
+    carol.hears(&[common.clone(), left.clone()].concat());
+    let evidence = vec![Evidence::Proof(heard.proofs[0].clone())];
+    let examined = examine(&carol.connection, &keys, evidence).unwrap();
+    assert_eq!(examined, heard.proofs);
+    // Above both it opens anew, and whoever read the branch begins again.
+    let mending = made(
+        &author,
+        &keys,
+        3,
+        Some(right[0].id()),
+        Kind::Compaction,
+        b"all",
+    );
+    for machine in [&mut bob, &mut carol] {
+        assert_eq!(machine.generation(), 0);
+        machine.hears(std::slice::from_ref(&mending));
+        assert_eq!(machine.sequences(&author.id()), [3]);
+        assert_eq!(machine.generation(), 1);
+    }
+}
+
+#[test]
+fn the_header_that_a_peer_holds_in_the_same_place_makes_the_proof() {
+    let keys = keys();
+    let author = AuthorKey::generate();
+    let common = log(&author, &keys, None, &["common"]);
+    let left = log(&author, &keys, common.last(), &["left"]);
+    let right = log(&author, &keys, common.last(), &["right", "right2"]);
+    let mut bob = Machine::new(&keys);
+    bob.hears(&[common.clone(), left].concat());
+    let heard = bob.hears(&right[1..]);
+    assert_eq!(heard.forks, [(author.id(), 2)]);
+    assert!(
+        heard.proofs.is_empty(),
+        "what came before it is not known yet"
+    );
+    let evidence =
+        |operation: &Operation| vec![Evidence::Header(operation.header_bytes().to_vec())];
+    let examined = examine(&bob.connection, &keys, evidence(&common[0])).unwrap();
+    assert!(examined.is_empty(), "the same header is no contradiction");
+    let examined = examine(&bob.connection, &keys, evidence(&right[0])).unwrap();
+    assert_eq!(examined.len(), 1);
+}
+
+#[test]
+fn a_forged_proof_is_worth_nothing() {
+    let keys = keys();
+    let (victim, forger) = (AuthorKey::generate(), AuthorKey::generate());
+    let mut bob = Machine::new(&keys);
+    let honest = log(&victim, &keys, None, &["one", "two"]);
+    bob.hears(&honest);
+    bob.hears(&log(&forger, &keys, None, &["mine"]));
+    let header = |operation: &Operation| operation.header_bytes().to_vec();
+    // Signed by somebody else: the author's key stands where theirs would.
+    let mut unsigned = header(&log(&victim, &keys, None, &["never"])[0]);
+    let last = unsigned.len() - 1;
+    unsigned[last] ^= 1;
+    let elsewhere = self::keys();
+    let other_document = log(&victim, &elsewhere, None, &["there", "there2"]);
+    let stranger = AuthorKey::generate();
+    let strangers = [
+        header(&log(&stranger, &keys, None, &["a"])[0]),
+        header(&log(&stranger, &keys, None, &["b"])[0]),
+    ];
+    let pairs = [
+        (header(&honest[0]), unsigned),
+        (
+            header(&other_document[0]),
+            header(&log(&victim, &elsewhere, None, &["x"])[0]),
+        ),
+        (strangers[0].clone(), strangers[1].clone()),
+    ];
+    for (one, other) in pairs {
+        let proof = ForkProof::new(one, other).unwrap();
+        let examined = examine(&bob.connection, &keys, vec![Evidence::Proof(proof)]).unwrap();
+        assert!(examined.is_empty());
+    }
+    for (one, other) in [
+        (header(&honest[0]), header(&honest[1])),
+        (header(&honest[0]), header(&honest[0])),
+        (header(&honest[0]), header(&other_document[0])),
+        (header(&honest[0]), vec![0; 40]),
+    ] {
+        assert!(ForkProof::new(one, other).is_none());
+    }
+    assert!(
+        forks::all(&bob.connection, bob.document().row)
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn our_own_forgotten_operations_are_taken_back_and_the_name_changes() {
+    let keys = keys();
+    let key = AuthorKey::generate();
+    let mut before = Machine::with_key(&keys, &key);
+    for word in [b"one" as &[u8], b"two", b"three"] {
+        before.says(Kind::Edit, word);
+    }
+    let log = before.log(&key.id());
+    let mut restored = Machine::with_key(&keys, &key);
+    restored.says(Kind::Edit, b"other");
+    operations::clear_log(&restored.connection, restored.document().row, 1).unwrap();
+    restored.connection.execute("DELETE FROM logs", []).unwrap();
+    let old = restored.document().incarnation;
+    let heard = restored.hears(&log);
+    assert_eq!(heard.accepted[&key.id()], 3);
+    let new = restored.document().incarnation;
+    assert_eq!(heard.incarnation, Some(new));
+    assert!(new > old);
+    assert_eq!(restored.generation(), 1);
+    let refused = publish(
+        &restored.connection,
+        &mut restored.processor,
+        &NewOperation {
+            topic: keys.topic(),
+            kind: Kind::Edit,
+            incarnation: old,
+            body: b"typed before".to_vec(),
+            time_us: 0,
+            sequence: None,
+        },
+    );
+    assert!(matches!(refused, Err(PublishError::OldIncarnation)));
+    assert_eq!(restored.says(Kind::Edit, b"again").sequence, 3);
+}
+
+#[test]
+fn our_own_log_in_two_forms_is_joined_above_both() {
+    let keys = keys();
+    let key = AuthorKey::generate();
+    let (mut here, mut there) = (
+        Machine::with_key(&keys, &key),
+        Machine::with_key(&keys, &key),
+    );
+    for word in ["left", "left2", "left3"] {
+        here.says(Kind::Edit, word.as_bytes());
+    }
+    there.says(Kind::Edit, b"right");
+    let theirs = there.log(&key.id());
+    assert!(here.hears(&theirs).is_own_forked);
+    let mended = here.mends(&theirs);
+    assert_eq!(mended.proof.as_ref().unwrap().sequence(), 0);
+    assert_eq!(here.sequences(&key.id()), [3]);
+    assert_eq!(here.own_words(), ["right", "left", "left2", "left3"]);
+    assert_eq!(mended.incarnation, Some(here.document().incarnation));
+    // The other device finds all its own in that, and has nothing to add.
+    let mended = there.mends(&here.log(&key.id()));
+    assert_eq!(there.sequences(&key.id()), [3]);
+    assert_eq!(mended.head.unwrap().1.id, here.log(&key.id())[0].id());
+    // Nor is there anything more to mend for either.
+    assert!(here.mends(&there.log(&key.id())).head.is_none());
+    assert!(there.mends(&here.log(&key.id())).head.is_none());
+}
+
+#[test]
+fn two_devices_that_join_at_the_same_time_come_to_rest() {
+    let keys = keys();
+    let key = AuthorKey::generate();
+    let mut devices = [
+        Machine::with_key(&keys, &key),
+        Machine::with_key(&keys, &key),
+    ];
+    devices[0].says(Kind::Edit, b"left");
+    devices[1].says(Kind::Edit, b"right");
+    for _ in 0..4 {
+        let logs = [devices[0].log(&key.id()), devices[1].log(&key.id())];
+        devices[0].mends(&logs[1]);
+        devices[1].mends(&logs[0]);
+    }
+    let heads = devices
+        .each_ref()
+        .map(|one| one.log(&key.id()).last().unwrap().id());
+    assert_eq!(heads[0], heads[1]);
+    let mut said = devices[0].own_words();
+    said.sort();
+    assert_eq!(said, ["left", "right"]);
+}
+
+#[test]
+fn what_a_peer_says_to_be_our_log_and_is_not_changes_nothing() {
+    let keys = keys();
+    let (key, other) = (AuthorKey::generate(), AuthorKey::generate());
+    let mut here = Machine::with_key(&keys, &key);
+    here.says(Kind::Edit, b"ours");
+    let whole = log(&key, &keys, None, &["a", "b", "c"]);
+    let gap = [whole[0].clone(), whole[2].clone()];
+    let cases: [&[Operation]; 4] = [&[], &whole[1..], &gap, &log(&other, &keys, None, &["x"])];
+    for theirs in cases {
+        assert!(here.mends(theirs).head.is_none());
+        assert_eq!(here.own_words(), ["ours"]);
+    }
 }

@@ -131,6 +131,8 @@ pub(crate) fn delete(connection: &Connection, topic: &TopicId) -> Result<bool, S
         "refused",
         "document_peers",
         "quarantine",
+        "forks",
+        "rebuilds",
     ] {
         connection.execute(
             &format!("DELETE FROM {table} WHERE document = ?1"),

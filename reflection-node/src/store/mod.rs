@@ -10,6 +10,7 @@ pub(crate) mod compaction;
 pub(crate) mod documents;
 mod error;
 mod folder;
+pub(crate) mod forks;
 pub(crate) mod operations;
 pub(crate) mod participants;
 pub(crate) mod peers;

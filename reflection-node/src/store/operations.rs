@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Operations and logs.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
@@ -145,6 +147,53 @@ pub(crate) fn append(
             operation.id().as_bytes().as_slice(),
         ])?;
     Ok(position)
+}
+
+/// The encoded headers of one log, by sequence number.
+pub(crate) fn headers(
+    connection: &Connection,
+    document: DocumentRow,
+    author_row: i64,
+) -> Result<BTreeMap<u64, Vec<u8>>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT sequence, header FROM operations WHERE document = ?1 AND author = ?2",
+    )?;
+    let rows = statement.query_map(params![document.0, author_row], |row| {
+        Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Forgets a log's operations, so that others can take their place.
+pub(crate) fn clear_log(
+    connection: &Connection,
+    document: DocumentRow,
+    author_row: i64,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "DELETE FROM operations WHERE document = ?1 AND author = ?2",
+        params![document.0, author_row],
+    )?;
+    Ok(())
+}
+
+/// Says where a log goes on, in place of where it ended.
+pub(crate) fn set_head(
+    connection: &Connection,
+    document: DocumentRow,
+    author_row: i64,
+    head: &Head,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE logs SET next = ?3, head = ?4 WHERE document = ?1 AND author = ?2",
+        params![
+            document.0,
+            author_row,
+            to_sql(head.next),
+            head.id.as_bytes().as_slice()
+        ],
+    )?;
+    Ok(())
 }
 
 /// Opens a log anew at a compaction that was just appended: what came before it in the log goes.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::StoreError;
+use super::{StoreError, forks};
 use crate::identity::AuthorId;
 use crate::maintenance::quarantine;
 use crate::migration::{DATA_VERSION, version_of};
@@ -128,6 +128,7 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), StoreError> {
     transaction.execute_batch(super::participants::SCHEMA)?;
     transaction.execute_batch(super::peers::SCHEMA)?;
     transaction.execute_batch(quarantine::SCHEMA)?;
+    transaction.execute_batch(forks::SCHEMA)?;
     transaction.pragma_update(None, "user_version", DATA_VERSION)?;
     transaction.commit()?;
     Ok(())

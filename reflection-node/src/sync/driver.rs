@@ -19,15 +19,17 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::exchange::{Action, Exchange, ExchangeError};
 use super::frame::{FRAME_BYTES_MAX, Frame};
-use super::heights::Heights;
+use super::heights::{Head, Heights};
 use super::session::{Request, Session};
 use crate::access::TopicId;
 use crate::events::Event;
 use crate::identity::AuthorId;
-use crate::operation::{Operation, OperationError};
-use crate::pipeline::{Commit, Commits, Ingested, Verified, ingest, verify_batch};
+use crate::operation::{ForkProof, Operation, OperationError};
+use crate::pipeline::{
+    Commit, Commits, Evidence, Ingested, Mended, Verified, examine, ingest, mend, verify_batch,
+};
 use crate::shared::{KnownDocument, PeerStatus, Shared};
-use crate::store::{Durability, StoreError, operations, peers};
+use crate::store::{Durability, StoreError, forks, operations, peers};
 
 /// Kibibytes of received frames that wait for the machine.
 const INCOMING_KIB_MAX: usize = 2 * 1024;
@@ -105,6 +107,8 @@ pub(crate) struct Outcome {
 type Incoming = (Frame, usize, OwnedSemaphorePermit);
 type Verifying = JoinHandle<(Vec<Verified>, Vec<(AuthorId, OperationError)>)>;
 type Storing = Pin<Box<dyn Future<Output = Result<Ingested, StoreError>> + Send>>;
+/// Something that is being done about a log that goes on in two ways.
+type Work<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 type Reading = Pin<Box<dyn Future<Output = Result<Vec<Operation>, StoreError>> + Send>>;
 
 /// One session at work.
@@ -118,6 +122,9 @@ pub(crate) struct Driver {
     verifying: Option<Verifying>,
     storing: Option<Storing>,
     reading: Option<Reading>,
+    examining: Option<Work<()>>,
+    comparing: Option<Work<bool>>,
+    mending: Option<Work<()>>,
     started: Instant,
     /// By which a status that this session reported is told from its successor's.
     number: u64,
@@ -144,6 +151,9 @@ impl Driver {
             verifying: None,
             storing: None,
             reading: None,
+            examining: None,
+            comparing: None,
+            mending: None,
             started: Instant::now(),
             number: next_number(),
         }
@@ -176,11 +186,13 @@ impl Driver {
         outgoing: &mpsc::Sender<Vec<u8>>,
     ) -> Result<(), DriverError> {
         let row = self.document.row;
-        let refusals = self
-            .shared
-            .readers
-            .run(move |connection| operations::refusals(connection, row));
-        self.exchange.declined(refusals.await?);
+        let known = self.shared.readers.run(move |connection| {
+            let refusals = operations::refusals(connection, row)?;
+            Ok((refusals, forks::all(connection, row)?))
+        });
+        let (refusals, proofs) = known.await?;
+        self.exchange.declined(refusals);
+        self.exchange.prove(&proofs);
         loop {
             while let Some(action) = self.exchange.next_action(self.started.elapsed()) {
                 self.act(action);
@@ -217,6 +229,20 @@ impl Driver {
                     changed.map_err(|_| DriverError::Cancelled)?;
                     self.exchange.committed(&self.commits.borrow_and_update());
                 }
+                examined = optional(self.examining.as_mut()) => {
+                    self.examining = None;
+                    examined?;
+                    self.exchange.examined();
+                }
+                is_forked = optional(self.comparing.as_mut()) => {
+                    self.comparing = None;
+                    self.exchange.compared(is_forked?);
+                }
+                mended = optional(self.mending.as_mut()) => {
+                    self.mending = None;
+                    mended?;
+                    self.exchange.mended();
+                }
                 () = sleep_until(deadline) => self.exchange.expire(self.started.elapsed())?,
             }
         }
@@ -233,6 +259,9 @@ impl Driver {
             }
             Action::Store(batch) => self.storing = Some(self.store(batch)),
             Action::Read(request) => self.reading = Some(self.read(request)),
+            Action::Examine(evidence) => self.examining = Some(self.examine(evidence)),
+            Action::Compare(head) => self.comparing = Some(self.compare(head)),
+            Action::Mend(branch) => self.mending = Some(self.mend(branch)),
             Action::Emit(event) => self.shared.events.emit(&event),
             Action::Status(status) => {
                 self.shared
@@ -259,6 +288,70 @@ impl Driver {
                     move |ingested: &Ingested| announce(&after, topic, ingested),
                 )
                 .await
+        })
+    }
+
+    /// Keeps what proves forks of others' logs.
+    fn examine(&self, evidence: Vec<Evidence>) -> Work<()> {
+        let shared = Arc::clone(&self.shared);
+        let (keys, topic) = (self.document.keys.clone(), self.topic);
+        Box::pin(async move {
+            let after = Arc::clone(&shared);
+            shared
+                .writer
+                .run_then(
+                    Durability::Refetchable,
+                    move |connection, _| examine(connection, &keys, evidence),
+                    move |proofs: &Vec<ForkProof>| announce_forks(&after, topic, proofs),
+                )
+                .await
+                .map(|_: Vec<ForkProof>| ())
+        })
+    }
+
+    /// Whether our own log has another operation where the peer's form of it ends.
+    fn compare(&self, head: Head) -> Work<bool> {
+        let (shared, row) = (Arc::clone(&self.shared), self.document.row);
+        let own = shared.id;
+        Box::pin(async move {
+            shared
+                .readers
+                .run(move |connection| {
+                    let Some(author_row) = operations::find_author_row(connection, &own)? else {
+                        return Ok(false);
+                    };
+                    let last = head.next.saturating_sub(1);
+                    let ours = operations::id_at(connection, row, author_row, last)?;
+                    Ok(ours.is_some_and(|id| id != head.id))
+                })
+                .await
+        })
+    }
+
+    /// Joins our own log with the peer's form of it.
+    fn mend(&self, branch: Vec<Operation>) -> Work<()> {
+        let shared = Arc::clone(&self.shared);
+        let (keys, topic) = (self.document.keys.clone(), self.topic);
+        Box::pin(async move {
+            let after = Arc::clone(&shared);
+            let checking = keys.clone();
+            let verifying = tokio::task::spawn_blocking(move || verify_batch(&checking, branch));
+            let (verified, _) = verifying
+                .await
+                .map_err(|error| StoreError::Commit(error.to_string()))?;
+            let mended = shared
+                .writer
+                .run_then(
+                    Durability::Durable,
+                    move |connection, processor| mend(connection, processor, &keys, verified),
+                    move |mended: &Mended| announce_mended(&after, topic, mended),
+                )
+                .await;
+            if let Err(error) = mended {
+                // Both forms are where they were; the next session tries again.
+                tracing::warn!(%error, "our own log could not be mended");
+            }
+            Ok(())
         })
     }
 
@@ -299,6 +392,7 @@ impl Driver {
         let status = is_in_step.then_some(PeerStatus {
             is_exchanged: true,
             is_in_step: true,
+            position: self.commits.borrow().position,
         });
         self.shared
             .set_status(self.topic, self.peer, self.number, status);
@@ -323,6 +417,10 @@ pub(crate) fn announce_heights(commits: &Commits, topic: TopicId, ingested: &Ing
 
 /// Tells everybody of a committed batch; called on the writing thread.
 fn announce(shared: &Shared, topic: TopicId, ingested: &Ingested) {
+    // First: whoever is woken opens the document under it.
+    if let Some(incarnation) = ingested.incarnation {
+        shared.set_incarnation(&topic, incarnation);
+    }
     announce_heights(&shared.commits, topic, ingested);
     for (&author, &operations) in &ingested.accepted {
         shared.events.emit(&Event::DocumentChanged {
@@ -339,11 +437,35 @@ fn announce(shared: &Shared, topic: TopicId, ingested: &Ingested) {
             reason,
         });
     }
-    for &(author, sequence) in &ingested.forks {
+    announce_forks(shared, topic, &ingested.proofs);
+}
+
+/// Tells of forks that have just been proved.
+fn announce_forks(shared: &Shared, topic: TopicId, proofs: &[ForkProof]) {
+    shared.commits.forked(topic, proofs);
+    for proof in proofs {
         shared.events.emit(&Event::Fork {
             topic,
-            author,
-            sequence,
+            author: proof.author(),
+            sequence: proof.sequence(),
+        });
+    }
+}
+
+/// Tells of what has become of our own log.
+fn announce_mended(shared: &Shared, topic: TopicId, mended: &Mended) {
+    announce_forks(shared, topic, mended.proof.as_slice());
+    if let Some(incarnation) = mended.incarnation {
+        shared.set_incarnation(&topic, incarnation);
+    }
+    if let Some((position, head)) = mended.head {
+        shared
+            .commits
+            .committed(topic, position, [(shared.id, head)]);
+        shared.events.emit(&Event::DocumentChanged {
+            topic,
+            author: shared.id,
+            operations: 1,
         });
     }
 }

@@ -15,12 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::frame::Frame;
+use super::heights::Head;
 use super::session::{Received, Request, Session, SessionError};
 use crate::access::TopicId;
 use crate::events::{Event, SyncCounts};
 use crate::identity::AuthorId;
-use crate::operation::{Kind, Operation, OperationError};
-use crate::pipeline::{Commit, Ingested, Verified};
+use crate::operation::{ForkProof, Kind, Operation, OperationError};
+use crate::pipeline::{Commit, Evidence, Ingested, Verified};
 use crate::shared::PeerStatus;
 use crate::store::StoreError;
 use crate::store::operations::Position;
@@ -37,6 +38,8 @@ const READY_FRAMES_MAX: usize = 64;
 const WRITE_BYTES: usize = 64 * 1024;
 /// Malformed or forged operations after which a peer is cut off.
 const BAD_OPERATIONS_MAX: u64 = 16;
+/// Most bytes of our own log that are taken from a peer that holds it in another form.
+const BRANCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How often at most it is written down what a peer has confirmed.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,8 @@ pub(crate) enum ExchangeError {
     BadOperations,
     #[error("the peer took too long")]
     TimedOut,
+    #[error("the peer sent too much of a log that was asked for")]
+    BranchTooLarge,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -58,7 +63,7 @@ impl ExchangeError {
     pub(crate) fn is_breach(&self) -> bool {
         match self {
             Self::Session(error) => *error != SessionError::TooManyAuthors,
-            Self::BadOperations => true,
+            Self::BadOperations | Self::BranchTooLarge => true,
             Self::TimedOut | Self::Store(_) => false,
         }
     }
@@ -73,6 +78,12 @@ pub(crate) enum Action {
     Store(Vec<Verified>),
     /// Read these, then call [`Exchange::read`].
     Read(Request),
+    /// See what these prove, then call [`Exchange::examined`].
+    Examine(Vec<Evidence>),
+    /// Compare this with our own log, then call [`Exchange::compared`].
+    Compare(Head),
+    /// Check these and join them with our own log, then call [`Exchange::mended`].
+    Mend(Vec<Operation>),
     /// Tell the listeners of the node.
     Emit(Event),
     /// Take note of how the peer stands in the document.
@@ -92,6 +103,19 @@ enum Progress {
     Finished,
 }
 
+/// Our own log as the peer holds it, where that is another form of it.
+#[derive(Default)]
+struct OwnLog {
+    /// What has come of it, and its size.
+    branch: Vec<Operation>,
+    bytes: usize,
+    /// All of it.
+    whole: Option<Vec<Operation>>,
+    is_mending: bool,
+    /// Whether the end of the peer's form has been compared with ours.
+    is_compared: bool,
+}
+
 /// One document with one peer; see the module.
 pub(crate) struct Exchange {
     own: AuthorId,
@@ -108,7 +132,11 @@ pub(crate) struct Exchange {
     is_verifying: bool,
     verified: Option<Vec<Verified>>,
     is_storing: bool,
-    is_reading: bool,
+    reading: Option<Request>,
+    /// What is yet to be examined. Nothing is stored meanwhile: what follows a proof may need it.
+    evidence: Vec<Evidence>,
+    is_examining: bool,
+    own_log: OwnLog,
     /// What is to be told, in order.
     news: VecDeque<Action>,
     counts: SyncCounts,
@@ -141,7 +169,10 @@ impl Exchange {
             is_verifying: false,
             verified: None,
             is_storing: false,
-            is_reading: false,
+            reading: None,
+            evidence: Vec::new(),
+            is_examining: false,
+            own_log: OwnLog::default(),
             news: VecDeque::new(),
             counts: SyncCounts::default(),
             bad_operations: 0,
@@ -180,8 +211,56 @@ impl Exchange {
                 }
                 Err(error) => self.refuse(vec![(self.peer, error)])?,
             },
+            Received::Fork { one, other } => {
+                let proof = ForkProof::new(one, other);
+                self.evidence.extend(proof.map(Evidence::Proof));
+            }
+            Received::Header(header) => self.evidence.push(Evidence::Header(header)),
+            Received::Branch { header, body } => self.take_branch(header, body)?,
+            Received::BranchEnd => {
+                self.own_log.bytes = 0;
+                self.own_log.whole = Some(std::mem::take(&mut self.own_log.branch));
+            }
+            Received::OwnDeclined => self.session.ask(self.own, 0, true),
         }
         Ok(())
+    }
+
+    fn take_branch(&mut self, header: Vec<u8>, body: Vec<u8>) -> Result<(), ExchangeError> {
+        match Operation::decode(header, body) {
+            Ok(operation) => {
+                self.own_log.bytes += operation.len_bytes();
+                if self.own_log.bytes > BRANCH_BYTES_MAX {
+                    return Err(ExchangeError::BranchTooLarge);
+                }
+                self.own_log.branch.push(operation);
+                Ok(())
+            }
+            Err(error) => self.refuse(vec![(self.peer, error)]),
+        }
+    }
+
+    /// Takes the result of [`Action::Examine`].
+    pub(crate) fn examined(&mut self) {
+        self.is_examining = false;
+    }
+
+    /// Takes the result of [`Action::Compare`]: whether our own log is another one.
+    pub(crate) fn compared(&mut self, is_forked: bool) {
+        if is_forked {
+            self.session.ask(self.own, 0, true);
+        }
+    }
+
+    /// Takes the result of [`Action::Mend`].
+    pub(crate) fn mended(&mut self) {
+        self.own_log.is_mending = false;
+        self.session.recover(&self.own);
+    }
+
+    /// Takes proofs of forks for the peer to know.
+    pub(crate) fn prove(&mut self, proofs: &[ForkProof]) {
+        self.session.prove(proofs);
     }
 
     /// Takes the result of [`Action::Verify`].
@@ -208,6 +287,14 @@ impl Exchange {
         for (&author, &sequence) in &ingested.declined {
             self.session.decline(author, sequence);
         }
+        if ingested.is_own_forked {
+            self.session.give_up(self.own);
+            self.session.ask(self.own, 0, true);
+        }
+        for &(author, sequence) in &ingested.forks {
+            // Where it does not go on from ours there are two operations before it.
+            self.session.ask(author, sequence.saturating_sub(1), false);
+        }
         let untakeable = ingested.forks.iter().map(|(author, _)| *author);
         for author in untakeable.chain(ingested.stuck.iter().copied()) {
             self.session.give_up(author);
@@ -219,7 +306,12 @@ impl Exchange {
 
     /// Takes the result of [`Action::Read`].
     pub(crate) fn read(&mut self, operations: Vec<Operation>) -> Result<(), ExchangeError> {
-        self.is_reading = false;
+        let request = self.reading.take();
+        if request.is_some_and(|request| request.is_answer) {
+            let frames = self.session.answered(operations);
+            self.ready.extend(frames.iter().map(Frame::encode));
+            return Ok(());
+        }
         if operations.is_empty() {
             return Err(StoreError::Damaged("a log has a gap").into());
         }
@@ -239,6 +331,7 @@ impl Exchange {
     /// Takes what is committed here now.
     pub(crate) fn committed(&mut self, commit: &Commit) {
         self.position = commit.position;
+        self.session.prove(&commit.proofs);
         self.session.committed(Arc::clone(&commit.heights));
     }
 
@@ -263,7 +356,24 @@ impl Exchange {
             self.pending_bytes = 0;
             return Some(Action::Verify(std::mem::take(&mut self.pending)));
         }
+        if !self.is_examining && !self.evidence.is_empty() {
+            self.is_examining = true;
+            return Some(Action::Examine(std::mem::take(&mut self.evidence)));
+        }
+        if !self.own_log.is_mending
+            && let Some(branch) = self.own_log.whole.take()
+        {
+            self.own_log.is_mending = true;
+            return Some(Action::Mend(branch));
+        }
+        if !self.own_log.is_compared
+            && let Some(head) = self.session.own_head()
+        {
+            self.own_log.is_compared = true;
+            return Some(Action::Compare(head));
+        }
         if !self.is_storing
+            && !self.is_examining
             && let Some(batch) = self.verified.take()
         {
             self.is_storing = true;
@@ -274,11 +384,11 @@ impl Exchange {
         {
             self.ready.push_back(frame.encode());
         }
-        if !self.is_reading
+        if self.reading.is_none()
             && self.ready.is_empty()
             && let Some(request) = self.session.next_request()
         {
-            self.is_reading = true;
+            self.reading = Some(request);
             return Some(Action::Read(request));
         }
         self.look(now);
@@ -352,12 +462,11 @@ impl Exchange {
         if status.is_exchanged && self.progress != Progress::Finished {
             self.progress = Progress::Finished;
             self.finish(now, None);
-            for (author, sequence) in self.session.forks() {
-                self.news.push_back(Action::Emit(Event::Fork {
-                    topic: self.topic,
-                    author,
-                    sequence,
-                }));
+            let forks: Vec<(AuthorId, u64)> = self.session.forks().collect();
+            for (author, sequence) in forks {
+                if author != self.own {
+                    self.session.ask(author, sequence, false);
+                }
             }
         }
         if self.told != Some(status) {

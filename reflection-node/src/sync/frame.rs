@@ -58,6 +58,21 @@ pub(crate) enum Frame {
     /// Logs of which the sender wants nothing from a sequence number on, because it refused the
     /// operation there; only a later opening of the log is of use to it.
     Declined { logs: Vec<(AuthorId, u64)> },
+    /// The proof that a log goes on in two ways: two encoded headers.
+    Fork { one: Vec<u8>, other: Vec<u8> },
+    /// Asks for the sender's form of a log: `whole`, or the header at one place alone.
+    Fetch {
+        author: AuthorId,
+        from: u64,
+        whole: bool,
+    },
+    /// One operation of what was fetched; the body is empty where a header alone was asked for.
+    /// `last` ends the answer, and such a frame carries nothing.
+    Branch {
+        last: bool,
+        header: Vec<u8>,
+        body: Vec<u8>,
+    },
 }
 
 /// The bytes are not a frame.
@@ -143,6 +158,21 @@ impl Frame {
                     encoder.array(2)?.bytes(author.as_bytes())?.u64(*sequence)?;
                 }
             }
+            Self::Fork { one, other } => {
+                encoder.array(3)?.u8(11)?.bytes(one)?.bytes(other)?;
+            }
+            Self::Fetch {
+                author,
+                from,
+                whole,
+            } => {
+                encoder.array(4)?.u8(12)?.bytes(author.as_bytes())?;
+                encoder.u64(*from)?.bool(*whole)?;
+            }
+            Self::Branch { last, header, body } => {
+                encoder.array(4)?.u8(13)?.bool(*last)?;
+                encoder.bytes(header)?.bytes(body)?;
+            }
         }
         Ok(())
     }
@@ -185,6 +215,20 @@ impl Frame {
             }
             (9, 1) => Self::Done,
             (10, 2) => decode_declined(&mut decoder)?,
+            (11, 3) => Self::Fork {
+                one: bounded(&mut decoder, HEADER_BYTES_MAX)?,
+                other: bounded(&mut decoder, HEADER_BYTES_MAX)?,
+            },
+            (12, 4) => Self::Fetch {
+                author: AuthorId::from_bytes(fixed(&mut decoder)?),
+                from: decoder.u64()?,
+                whole: decoder.bool()?,
+            },
+            (13, 4) => Self::Branch {
+                last: decoder.bool()?,
+                header: bounded(&mut decoder, HEADER_BYTES_MAX)?,
+                body: bounded(&mut decoder, BODY_BYTES_MAX)?,
+            },
             (16, 2) => {
                 let count = count(&mut decoder, MARKS_PER_FRAME_MAX)?;
                 let marks = (0..count)
@@ -330,6 +374,20 @@ mod tests {
             Frame::Declined {
                 logs: vec![(AuthorId::from_bytes([3; 32]), 70_000)],
             },
+            Frame::Fork {
+                one: vec![1; 300],
+                other: vec![2; 300],
+            },
+            Frame::Fetch {
+                author: AuthorId::from_bytes([3; 32]),
+                from: 70_000,
+                whole: true,
+            },
+            Frame::Branch {
+                last: false,
+                header: vec![1; 300],
+                body: vec![2; 70_000],
+            },
         ]
     }
 
@@ -360,7 +418,7 @@ mod tests {
         }
 
         #[test]
-        fn no_mutation_makes_the_decoder_panic(which in 0_usize..11, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        fn no_mutation_makes_the_decoder_panic(which in 0_usize..14, at in any::<prop::sample::Index>(), to in any::<u8>()) {
             let mut bytes = frames()[which].encode();
             let at = 4 + at.index(bytes.len() - 4);
             bytes[at] = to;

@@ -52,6 +52,14 @@ impl Heights {
         true
     }
 
+    /// Takes what is committed here: as high as the known head or higher, but perhaps another
+    /// operation, where a log was replaced.
+    pub(crate) fn set(&mut self, author: AuthorId, head: Head) {
+        if self.next(&author) <= head.next {
+            self.0.insert(author, head);
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&AuthorId, &Head)> {
         self.0.iter()
     }

@@ -19,10 +19,14 @@ use super::heights::{AUTHORS_MAX, Head, Heights};
 use super::proof::{Transcript, is_equal};
 use crate::access::DocumentKeys;
 use crate::identity::AuthorId;
-use crate::operation::Operation;
+use crate::operation::{ForkProof, Operation};
+use questions::Answer;
 
 /// Most operations asked of the store at once.
 const REQUEST_OPERATIONS_MAX: u64 = 256;
+
+/// Most proofs of forks taken from a peer in one session.
+const PROOFS_MAX: usize = 1_024;
 
 /// Why a session ends before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +37,8 @@ pub(crate) enum SessionError {
     Unexpected,
     #[error("the peer names too many authors")]
     TooManyAuthors,
+    #[error("the peer asks for too much")]
+    TooManyQuestions,
 }
 
 /// What a received frame asks the driver to do.
@@ -44,6 +50,16 @@ pub(crate) enum Received {
     Proved,
     /// An operation for the pipeline.
     Operation { header: Vec<u8>, body: Vec<u8> },
+    /// Two headers that are said to prove a fork.
+    Fork { one: Vec<u8>, other: Vec<u8> },
+    /// The header that the peer holds at a place that was asked for.
+    Header(Vec<u8>),
+    /// An operation of our own log as the peer holds it.
+    Branch { header: Vec<u8>, body: Vec<u8> },
+    /// The peer's form of our own log is complete.
+    BranchEnd,
+    /// The peer cannot take our own log as it is: it may hold it in another form.
+    OwnDeclined,
 }
 
 /// Operations to read from the store and hand to [`Session::supplied`].
@@ -52,6 +68,8 @@ pub(crate) struct Request {
     pub(crate) author: AuthorId,
     pub(crate) from: u64,
     pub(crate) count: u64,
+    /// Whether they were asked for, rather than being what the peer lacks.
+    pub(crate) is_answer: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +90,7 @@ enum State {
 pub(crate) struct Session {
     keys: DocumentKeys,
     transcript: Transcript,
+    is_opener: bool,
     state: State,
     /// Frames of the set-up; a few, as the number of authors is bounded.
     outbox: VecDeque<Frame>,
@@ -93,6 +112,17 @@ pub(crate) struct Session {
     declining: BTreeMap<AuthorId, u64>,
     /// From where on the peer wants nothing of a log.
     declined: BTreeMap<AuthorId, u64>,
+    /// Proofs that the peer is yet to be told of, and whose it knows.
+    proofs: VecDeque<ForkProof>,
+    proofs_told: BTreeSet<(AuthorId, u64)>,
+    proofs_taken: usize,
+    /// What the peer has asked for, and how often it has.
+    answers: VecDeque<Answer>,
+    answers_given: usize,
+    /// What is to be asked, what has been, and how often.
+    questions: VecDeque<Frame>,
+    asked: VecDeque<(AuthorId, bool)>,
+    times_asked: usize,
 }
 
 impl Session {
@@ -141,6 +171,7 @@ impl Session {
         Self {
             keys,
             transcript,
+            is_opener: state == State::Opening,
             state,
             outbox: VecDeque::new(),
             compared: Arc::clone(&ours),
@@ -153,6 +184,14 @@ impl Session {
             stuck: BTreeSet::new(),
             declining: BTreeMap::new(),
             declined: BTreeMap::new(),
+            proofs: VecDeque::new(),
+            proofs_told: BTreeSet::new(),
+            proofs_taken: 0,
+            answers: VecDeque::new(),
+            answers_given: 0,
+            questions: VecDeque::new(),
+            asked: VecDeque::new(),
+            times_asked: 0,
         }
     }
 
@@ -188,11 +227,35 @@ impl Session {
                 Ok(Received::Nothing)
             }
             (State::Listing | State::Live, Frame::Declined { logs }) => {
+                let own = self.own();
+                let is_own = logs.iter().any(|(author, _)| *author == own);
                 self.declined.extend(logs);
                 if self.declined.len() > AUTHORS_MAX {
                     return Err(SessionError::TooManyAuthors);
                 }
-                Ok(Received::Nothing)
+                Ok(if is_own {
+                    Received::OwnDeclined
+                } else {
+                    Received::Nothing
+                })
+            }
+            (State::Listing | State::Live, Frame::Fork { one, other }) => {
+                self.proofs_taken += 1;
+                if self.proofs_taken > PROOFS_MAX {
+                    return Err(SessionError::TooManyQuestions);
+                }
+                Ok(Received::Fork { one, other })
+            }
+            (
+                State::Live,
+                Frame::Fetch {
+                    author,
+                    from,
+                    whole,
+                },
+            ) => self.take_question(author, from, whole),
+            (State::Live, Frame::Branch { last, header, body }) => {
+                self.take_answer(last, header, body)
             }
             (State::Live, Frame::Done) if !self.is_done_received => {
                 self.is_done_received = true;
@@ -222,7 +285,7 @@ impl Session {
             return;
         }
         // Before the heads, upon which the peer begins to send.
-        while let Some(frame) = self.refusals() {
+        while let Some(frame) = self.refusals().or_else(|| self.proof()) {
             self.outbox.push_back(frame);
         }
         let heads: Vec<(AuthorId, Head)> = self
@@ -270,8 +333,19 @@ impl Session {
         if self.state != State::Live {
             return None;
         }
-        if let Some(frame) = self.refusals().or_else(|| self.news()) {
+        if let Some(frame) = self.refusals().or_else(|| self.proof()) {
             return Some(frame);
+        }
+        if let Some(frame) = self.questions.pop_front().or_else(|| self.news()) {
+            return Some(frame);
+        }
+        if self
+            .answers
+            .front()
+            .is_some_and(|answer| answer.from >= answer.until)
+        {
+            self.answers.pop_front();
+            return Some(Self::answer_end());
         }
         if !self.is_done_sent && self.next_request().is_none() {
             self.is_done_sent = true;
@@ -317,12 +391,23 @@ impl Session {
         if self.state != State::Live {
             return None;
         }
+        if let Some(answer) = self.answers.front()
+            && answer.from < answer.until
+        {
+            return Some(Request {
+                author: answer.author,
+                from: answer.from,
+                count: (answer.until - answer.from).min(REQUEST_OPERATIONS_MAX),
+                is_answer: true,
+            });
+        }
         self.ours.iter().find_map(|(author, head)| {
             let from = self.sent.next(author).max(head.base);
             (from < head.next && !self.is_declined(author, head)).then(|| Request {
                 author: *author,
                 from,
                 count: (head.next - from).min(REQUEST_OPERATIONS_MAX),
+                is_answer: false,
             })
         })
     }
@@ -430,5 +515,6 @@ impl Session {
     }
 }
 
+mod questions;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use super::{Person, Random};
 use crate::access::TopicId;
 use crate::identity::AuthorId;
-use crate::pipeline::{Application, Delivered, Delivery, Refusal};
+use crate::pipeline::{Application, Delivered, Delivery, Processed, Refusal};
 use crate::store::StoreError;
 
 /// Bodies that begin so are refused by everybody.
@@ -98,9 +98,13 @@ impl Application for Entries {
         Ok(())
     }
 
-    fn process(&mut self, connection: &Connection, delivery: &Delivery<'_>) -> Result<(), Refusal> {
+    fn process(
+        &mut self,
+        connection: &Connection,
+        delivery: &Delivery<'_>,
+    ) -> Result<Processed, Refusal> {
         let Some(body) = delivery.body else {
-            return Ok(());
+            return Ok(Processed::Done);
         };
         // Written before the refusal, so that it shows if something of a refused one remains.
         connection
@@ -112,7 +116,7 @@ impl Application for Entries {
         if body.first() == Some(&REFUSED) {
             return Err(Refusal::Refuse("the number is refused"));
         }
-        Ok(())
+        Ok(Processed::Done)
     }
 
     fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {

@@ -106,7 +106,8 @@ async fn save_once(session: &Session) -> Result<(), PublishError> {
         return Ok(());
     }
     session.in_flight.set(bodies.len());
-    let outcome = session.publisher.publish(bodies).await;
+    let publisher = session.publisher.borrow().clone();
+    let outcome = publisher.publish(bodies).await;
     session.in_flight.set(0);
     outcome.map(|_| ()).map_err(|failure| {
         session
@@ -132,6 +133,8 @@ impl Document {
                 });
                 self.show_text_facts();
             }
+            // The text is being replaced; what was typed is made again upon the new one.
+            Err(PublishError::OldIncarnation) => self.set_save_state(SaveState::Saving),
             Err(error) => {
                 let is_full = matches!(error, PublishError::Store(error) if error.is_disk_full());
                 self.set_trouble(if is_full {

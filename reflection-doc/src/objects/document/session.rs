@@ -18,13 +18,15 @@ use crate::open_document::{HeldTurn, OpenDocument, Publisher};
 
 /// Pause between attempts to let go of a text that could not be saved.
 const RELEASE_RETRY: Duration = Duration::from_secs(2);
+/// How often it is looked whether what was on its way to the disk has arrived.
+const IN_FLIGHT_LOOK: Duration = Duration::from_millis(10);
 /// How long marks of what has been read are collected: they are of no use to anybody at once.
 const MARK_READ_DELAY: Duration = Duration::from_secs(1);
 
 /// A text in memory and the way to the disk.
 pub(super) struct Session {
     pub(super) engine: RefCell<Engine>,
-    pub(super) publisher: Publisher,
+    pub(super) publisher: RefCell<Publisher>,
     pub(super) pace: RefCell<Pace>,
     /// Wakes the task that saves; one message is enough, however many edits there were.
     pub(super) wake: async_channel::Sender<()>,
@@ -80,7 +82,7 @@ impl Document {
         let (wake, woken) = async_channel::bounded(1);
         let session = Rc::new(Session {
             engine: RefCell::new(opened.engine),
-            publisher: opened.publisher,
+            publisher: RefCell::new(opened.publisher),
             pace: RefCell::default(),
             wake,
             is_urgent: Cell::new(false),
@@ -193,6 +195,31 @@ impl Document {
         self.show_text_facts();
     }
 
+    /// Goes on with what is stored now, after some of it was replaced.
+    async fn begin_again(&self, session: &Session) -> Option<DocumentStream> {
+        let (library, topic) = self.handles()?;
+        let Ok((fresh, stream, publisher)) = library.reload(&topic).await else {
+            self.set_trouble(Trouble::NotShown);
+            return None;
+        };
+        // What is on its way to the disk comes back, as it was made for what is no more.
+        while session.in_flight.get() > 0 {
+            glib::timeout_future(IN_FLIGHT_LOOK).await;
+        }
+        let replaced = session.engine.borrow_mut().begin_again(fresh);
+        let Ok(effects) = replaced else {
+            self.set_trouble(Trouble::NotShown);
+            return None;
+        };
+        session.publisher.replace(publisher);
+        if !effects.is_empty() {
+            self.announce(&effects);
+        }
+        self.show_text_facts();
+        session.wake();
+        Some(stream)
+    }
+
     fn announce(&self, effects: &[Effect]) {
         let object = self.obj();
         let offset = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -271,6 +298,10 @@ async fn receive(
         match batch {
             Ok(batch) => document.imp().apply(&session, &batch),
             Err(StreamError::Closed) => return,
+            Err(StreamError::Rebuilt) => match document.imp().begin_again(&session).await {
+                Some(fresh) => stream = fresh,
+                None => return,
+            },
             Err(_) => {
                 document.imp().set_trouble(Trouble::NotShown);
                 return;

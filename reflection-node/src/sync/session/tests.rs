@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::collections::BTreeMap;
 
+use super::questions::FETCHES_MAX;
 use super::*;
 use crate::access::DocumentSecret;
 use crate::identity::AuthorKey;
@@ -13,6 +14,8 @@ struct Side {
     session: Session,
     operations: BTreeMap<(AuthorId, u64), Operation>,
     operations_received: usize,
+    /// Headers that were asked for.
+    answers: Vec<Vec<u8>>,
 }
 
 impl Side {
@@ -45,7 +48,11 @@ impl Side {
                 let found = (request.from..request.from + request.count)
                     .map(|sequence| self.operations[&(request.author, sequence)].clone())
                     .collect();
-                frames.extend(self.session.supplied(found));
+                frames.extend(if request.is_answer {
+                    self.session.answered(found)
+                } else {
+                    self.session.supplied(found)
+                });
             } else {
                 return frames;
             }
@@ -54,7 +61,11 @@ impl Side {
 
     fn listen(&mut self, frames: Vec<Frame>) -> Result<(), SessionError> {
         for frame in frames {
-            if let Received::Operation { header, body } = self.session.receive(frame)? {
+            let received = self.session.receive(frame)?;
+            if let Received::Branch { header, .. } | Received::Header(header) = &received {
+                self.answers.push(header.clone());
+            }
+            if let Received::Operation { header, body } = received {
                 let operation = Operation::decode(header, body).unwrap();
                 self.session.heard(&operation)?;
                 self.operations_received += 1;
@@ -125,11 +136,13 @@ impl World {
             session: opener,
             operations: at_alice,
             operations_received: 0,
+            answers: Vec::new(),
         };
         let responder = Side {
             session: responder,
             operations: at_bob,
             operations_received: 0,
+            answers: Vec::new(),
         };
         assert!(matches!(
             opener.session.next_frame(),
@@ -268,6 +281,20 @@ fn a_frame_in_a_wrong_state_ends_the_session() {
         },
         Frame::Done,
         Frame::Declined { logs: vec![] },
+        Frame::Fork {
+            one: vec![],
+            other: vec![],
+        },
+        Frame::Fetch {
+            author: AuthorId::from_bytes([1; 32]),
+            from: 0,
+            whole: true,
+        },
+        Frame::Branch {
+            last: true,
+            header: vec![],
+            body: vec![],
+        },
     ];
     for frame in frames {
         let (mut alice, _) = world.pair(BTreeMap::new(), BTreeMap::new());
@@ -320,4 +347,42 @@ fn a_peer_that_refuses_more_logs_than_there_may_be_is_cut_off() {
         alice.session.receive(Frame::Declined { logs }),
         Err(SessionError::TooManyAuthors)
     );
+}
+
+#[test]
+fn a_log_that_is_asked_for_comes_whole_and_a_header_alone() {
+    let world = World::new();
+    let log = world.log(&world.alice_key, 600);
+    let (mut alice, mut bob) = world.pair(log.clone(), log);
+    talk(&mut alice, &mut bob);
+    bob.session.ask(world.alice_key.id(), 0, true);
+    bob.session.ask(world.alice_key.id(), 7, false);
+    bob.session.ask(world.bob_key.id(), 0, true);
+    talk(&mut alice, &mut bob);
+    assert_eq!(bob.answers.len(), 601);
+    let asked = &alice.operations[&(world.alice_key.id(), 7)];
+    assert_eq!(bob.answers[600], asked.header_bytes());
+    assert_equal(&alice, &bob);
+}
+
+#[test]
+fn an_answer_nobody_asked_for_and_endless_questions_end_the_session() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(BTreeMap::new(), BTreeMap::new());
+    talk(&mut alice, &mut bob);
+    let answer = Frame::Branch {
+        last: false,
+        header: vec![],
+        body: vec![],
+    };
+    assert_eq!(alice.session.receive(answer), Err(SessionError::Unexpected));
+    let question = Frame::Fetch {
+        author: world.bob_key.id(),
+        from: 0,
+        whole: true,
+    };
+    let refused = (0..=FETCHES_MAX)
+        .map(|_| bob.session.receive(question.clone()))
+        .find_map(Result::err);
+    assert_eq!(refused, Some(SessionError::TooManyQuestions));
 }

@@ -12,8 +12,8 @@ use crate::access::{DocumentKeys, TopicId};
 use crate::identity::{AuthorId, AuthorKey};
 use crate::operation::OperationId;
 use crate::pipeline::{
-    Application, Commits, Delivered, Delivery, Ingested, Processor, PublishError, Published,
-    Refusal, open_operation,
+    Application, Commits, Delivered, Delivery, Ingested, Processed, Processor, PublishError,
+    Published, Refusal, WaitingRoom, open_operation,
 };
 use crate::store::documents::{self, DocumentRow};
 use crate::store::operations::{self, Position};
@@ -148,7 +148,11 @@ impl Application for Trapped {
         self.application.prepare(connection)
     }
 
-    fn process(&mut self, connection: &Connection, delivery: &Delivery<'_>) -> Result<(), Refusal> {
+    fn process(
+        &mut self,
+        connection: &Connection,
+        delivery: &Delivery<'_>,
+    ) -> Result<Processed, Refusal> {
         self.step();
         if self.is_twice && delivery.operation.header().sequence == 1 {
             let _ = self.application.process(connection, delivery);
@@ -266,6 +270,7 @@ impl<P: super::Person> Installation<P> {
         let processor = Processor {
             key: self.key.clone(),
             application: Box::new(application),
+            early: WaitingRoom::default(),
         };
         self.running = Some(Running {
             committer: Committer::new(connection, processor),

@@ -309,6 +309,10 @@ impl<P: Person> World<P> {
                         .breaks(format!("{who} finished early with {with}"));
                 }
             }
+            // Every log here is written by one machine with one memory: none goes on in two ways.
+            Action::Examine(_) => end.exchange.examined(),
+            Action::Compare(_) => end.exchange.compared(false),
+            Action::Mend(_) => end.exchange.mended(),
             Action::Emit(_) => {}
             Action::Confirm(confirmed) => self.confirm(who, with, confirmed),
         }

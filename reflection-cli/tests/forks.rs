@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Installations that were copied or restored from a backup: one key, two histories.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::path::Path;
+
+use common::{Online, Person, eventually};
+
+/// Copies a data folder that no process uses.
+fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+fn types(person: &Person, at: usize, text: &str) {
+    person.stdout(&["edit", "@last", "--at", &at.to_string(), "--insert", text]);
+}
+
+fn has(person: &Person, text: &str) {
+    eventually(&format!("the text becomes {text:?}"), || {
+        person.cat() == text
+    });
+}
+
+/// Alice, who made a document with this text, and Bob, who has it; and what Alice's folder was
+/// like then.
+fn shared(text: &str) -> (Person, Online, Person, Online, tempfile::TempDir, String) {
+    let (alice, bob) = (Person::new(), Person::new());
+    let at_alice = alice.online();
+    let code = alice.creates(text);
+    let at_bob = bob.online();
+    bob.joins(&code);
+    at_bob.wait_for("sync-finished", |event| event["operations_in"] == 1);
+    at_alice.terminate();
+    let backup = tempfile::tempdir().unwrap();
+    copy(&alice.data(), backup.path());
+    let at_alice = alice.online();
+    (alice, at_alice, bob, at_bob, backup, code)
+}
+
+#[test]
+fn a_restored_backup_takes_back_what_it_had_forgotten_before_it_writes() {
+    let (alice, at_alice, bob, at_bob, backup, _) = shared("one");
+    types(&alice, 3, " two");
+    has(&bob, "one two");
+    at_alice.terminate();
+    copy(backup.path(), &alice.data());
+    assert_eq!(alice.offline(&["cat", "@last"]).stdout, b"one");
+    let at_alice = alice.online();
+    has(&alice, "one two");
+    types(&alice, 7, " three");
+    has(&bob, "one two three");
+    types(&bob, 0, "zero ");
+    has(&alice, "zero one two three");
+    at_alice.terminate();
+    at_bob.terminate();
+}
+
+#[test]
+fn a_backup_that_was_written_to_is_joined_with_what_others_hold() {
+    let (alice, at_alice, bob, at_bob, backup, code) = shared("base\n");
+    let carol = Person::new();
+    let at_carol = carol.online();
+    carol.joins(&code);
+    has(&carol, "base\n");
+    types(&alice, 5, "left\n");
+    has(&bob, "base\nleft\n");
+    has(&carol, "base\nleft\n");
+    at_alice.terminate();
+    at_carol.terminate();
+    copy(backup.path(), &alice.data());
+    // Longer than the other branch, so that this is the one that keeps its place in the CRDT.
+    alice.offline(&["edit", "@last", "--at", "5", "--insert", "right and more\n"]);
+    alice.offline(&["edit", "@last", "--at", "0", "--insert", "top\n"]);
+    let at_alice = alice.online();
+    at_bob.wait_for("fork", |event| event["author"] == at_alice.ready["id"]);
+    eventually("both branches are at Alice's", || {
+        let text = alice.cat();
+        text.contains("left\n") && text.contains("right and more\n")
+    });
+    eventually("Bob has the same", || alice.cat() == bob.cat());
+    let text = alice.cat();
+    assert_eq!(
+        text.len(),
+        "base\nleft\nright and more\ntop\n".len(),
+        "{text}"
+    );
+    at_alice.terminate();
+    // Carol held the branch that lost, and hears of it from Bob alone.
+    at_bob.terminate();
+    let at_carol = carol.online();
+    let _at_bob = bob.online();
+    at_carol.wait_for("fork", |_| true);
+    has(&carol, &text);
+    types(&carol, 0, "Carol\n");
+    has(&bob, &format!("Carol\n{text}"));
+    let _at_alice = alice.online();
+    has(&alice, &format!("Carol\n{text}"));
+    types(&alice, 0, "Alice\n");
+    has(&carol, &format!("Alice\nCarol\n{text}"));
+}
+
+#[test]
+fn two_devices_with_one_key_come_to_rest() {
+    let (alice, at_alice, bob, at_bob, backup, _) = shared("base\n");
+    at_alice.terminate();
+    let copied = Person::new();
+    copy(backup.path(), &copied.data());
+    for round in 0..3 {
+        for (device, name) in [(&alice, "first"), (&copied, "second")] {
+            device.offline(&[
+                "edit",
+                "@last",
+                "--at",
+                "0",
+                "--insert",
+                &format!("{name} {round}\n"),
+            ]);
+        }
+        for device in [&alice, &copied, &alice, &copied] {
+            let online = device.online();
+            online.wait_for("sync-finished", |_| true);
+            eventually("they are equal", || device.cat() == bob.cat());
+            online.terminate();
+        }
+    }
+    let text = bob.cat();
+    for round in 0..3 {
+        for name in ["first", "second"] {
+            assert_eq!(
+                text.matches(&format!("{name} {round}\n")).count(),
+                1,
+                "{text}"
+            );
+        }
+    }
+    assert_eq!(text.lines().count(), 7);
+    at_bob.terminate();
+}

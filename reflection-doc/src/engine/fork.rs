@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! An author's own log that goes on in two ways: joining both without losing a word of either.
+//!
+//! What either form holds of an incarnation is the beginning of what the other holds, as a rule;
+//! then the longer one says it all. Where both gave the same counters to different changes, the
+//! longer one keeps them (so that whatever others built on either still has something below it),
+//! and what the other says beyond the common beginning is written again, as new edits of a new
+//! incarnation, made on the common beginning and merged like anybody else's.
+
+use std::collections::BTreeSet;
+
+use loro::json::{JsonOpContent, TextOp};
+use loro::{ExportMode, IdSpan, LoroDoc, VersionVector};
+use reflection_node::pipeline::{Branches, Delivered, Joined};
+
+use super::compaction::{Ends, check_compaction, claimed, export, gather};
+use super::{PeerId, new_doc};
+
+/// Joins two forms of an author's log. `None` where they do not fit one operation together.
+pub(crate) fn mend(branches: &Branches<'_>) -> Option<Joined> {
+    let (topic, author) = (&branches.topic, &branches.author);
+    let ours = Form::new(branches, branches.ours)?;
+    let theirs = Form::new(branches, branches.theirs)?;
+    let mut ends = Ends::new();
+    let whole = gather(branches.others.iter().map(|one| one.body.as_slice()))?;
+    let mut again = Vec::new();
+    let (mut is_ours_in_theirs, mut is_theirs_in_ours) = (true, true);
+    let incarnations: BTreeSet<u64> = ours
+        .ends
+        .keys()
+        .chain(theirs.ends.keys())
+        .copied()
+        .collect();
+    for incarnation in incarnations {
+        let peer = PeerId::derive(author, topic, incarnation).get();
+        let (our_end, their_end) = (ours.end(incarnation), theirs.end(incarnation));
+        let common = common_end(&ours.doc, &theirs.doc, peer, our_end.min(their_end));
+        is_ours_in_theirs &= our_end <= common;
+        is_theirs_in_ours &= their_end <= common;
+        let is_ours_longer = our_end > their_end || (our_end == their_end && ours.is_first);
+        let (longer, shorter) = if is_ours_longer {
+            (&ours, &theirs)
+        } else {
+            (&theirs, &ours)
+        };
+        if shorter.end(incarnation) > common {
+            again.push((shorter, peer, common));
+        }
+        let end = longer.end(incarnation);
+        copy(&longer.doc, &whole, peer, 0, end)?;
+        ends.insert(incarnation, end);
+    }
+    // An incarnation is the time in microseconds.
+    let now_s = i64::try_from(branches.incarnation / 1_000_000).unwrap_or(0);
+    for (number, (form, peer, common)) in (branches.incarnation..).zip(again) {
+        let name = PeerId::derive(author, topic, number);
+        let updates = form.said_beyond(peer, common, name, now_s)?;
+        if !updates.is_empty() {
+            whole.import(&updates).ok()?;
+            ends.insert(number, *whole.oplog_vv().get(&name.get())?);
+        }
+    }
+    let body = export(&whole, topic, author, &ends)?;
+    check_compaction(&body, topic, author).ok()?;
+    Some(Joined {
+        body,
+        is_ours_in_theirs,
+        is_theirs_in_ours,
+    })
+}
+
+/// One form of the log, with what others wrote.
+struct Form {
+    doc: LoroDoc,
+    ends: Ends,
+    /// By which both sides of a tie choose the same form.
+    is_first: bool,
+}
+
+impl Form {
+    fn new(branches: &Branches<'_>, log: &[Delivered]) -> Option<Self> {
+        let ends = claimed(&branches.author, &branches.topic, log)?;
+        let bodies = branches.others.iter().chain(log);
+        let doc = gather(bodies.map(|operation| operation.body.as_slice()))?;
+        let (ours, theirs) = (branches.ours.last(), branches.theirs.last());
+        let is_ours = ours.map(|one| one.id) == log.last().map(|one| one.id);
+        let is_ours_first = ours.map(|one| one.id) < theirs.map(|one| one.id);
+        // What is claimed and does not connect could not be kept.
+        let is_connected = ends.iter().all(|(&incarnation, end)| {
+            let peer = PeerId::derive(&branches.author, &branches.topic, incarnation);
+            doc.oplog_vv().get(&peer.get()) == Some(end)
+        });
+        is_connected.then_some(Self {
+            doc,
+            ends,
+            is_first: is_ours == is_ours_first,
+        })
+    }
+
+    fn end(&self, incarnation: u64) -> i32 {
+        self.ends.get(&incarnation).copied().unwrap_or(0)
+    }
+
+    /// What this form says under `peer` beyond a counter, as new edits named `name`; empty where
+    /// that makes no difference to the text.
+    fn said_beyond(&self, peer: u64, common: i32, name: PeerId, now_s: i64) -> Option<Vec<u8>> {
+        let base = new_doc();
+        for (&other, &end) in self.doc.oplog_vv().iter() {
+            let end = if other == peer { common } else { end };
+            copy(&self.doc, &base, other, 0, end)?;
+        }
+        // Without what others wrote upon it, if possible: that is said by them.
+        let mut said = base.fork();
+        let end = *self.doc.oplog_vv().get(&peer)?;
+        copy(&self.doc, &said, peer, common, end)?;
+        if said.oplog_vv().get(&peer) != Some(&end) {
+            said = new_doc();
+            for (&other, &end) in self.doc.oplog_vv().iter() {
+                copy(&self.doc, &said, other, 0, end)?;
+            }
+        }
+        let difference = said
+            .diff(&base.oplog_frontiers(), &said.oplog_frontiers())
+            .ok()?;
+        base.set_peer_id(name.get()).ok()?;
+        base.apply_diff(difference).ok()?;
+        base.set_next_commit_timestamp(now_s);
+        base.commit();
+        let Some(&end) = base.oplog_vv().get(&name.get()) else {
+            return Some(Vec::new());
+        };
+        let span = IdSpan::new(name.get(), 0, end);
+        base.export(ExportMode::updates_in_range(vec![span])).ok()
+    }
+}
+
+/// Copies changes of one name from one document to another.
+fn copy(from: &LoroDoc, to: &LoroDoc, peer: u64, start: i32, end: i32) -> Option<()> {
+    if start < end {
+        let span = IdSpan::new(peer, start, end);
+        let updates = from.export(ExportMode::updates_in_range(vec![span])).ok()?;
+        to.import(&updates).ok()?;
+    }
+    Some(())
+}
+
+/// Up to which counter, at most `end`, two documents hold the same changes of one name.
+fn common_end(one: &LoroDoc, other: &LoroDoc, peer: u64, end: i32) -> i32 {
+    if end == 0 {
+        return 0;
+    }
+    let (one, other) = (units(one, peer, end), units(other, peer, end));
+    let mut common = 0;
+    for (one, other) in one.iter().zip(&other) {
+        if one != other {
+            break;
+        }
+        common += 1;
+    }
+    common
+}
+
+/// The changes of one name up to a counter, one for each counter, however they are joined.
+fn units(doc: &LoroDoc, peer: u64, end: i32) -> Vec<String> {
+    let changes = doc.export_json_in_id_span(IdSpan::new(peer, 0, end));
+    let mut units = Vec::new();
+    for operation in changes.iter().flat_map(|change| &change.ops) {
+        let container = &operation.container;
+        match &operation.content {
+            JsonOpContent::Text(TextOp::Insert { pos, text }) => {
+                units.extend(
+                    (*pos..)
+                        .zip(text.chars())
+                        .map(|(at, letter)| format!("{container} + {at} {letter:?}")),
+                );
+            }
+            JsonOpContent::Text(TextOp::Delete { len, start_id, .. }) => {
+                let count = len.unsigned_abs().cast_signed();
+                units.extend((0..count).map(|step| {
+                    let step = if *len < 0 { count - 1 - step } else { step };
+                    format!("{container} - {}", start_id.inc(step))
+                }));
+            }
+            content => {
+                // What others containers hold is taken as a whole.
+                let unit = format!("{container} {content:?}");
+                units.extend(std::iter::repeat_n(unit, content.op_len()));
+            }
+        }
+    }
+    units
+}
+
+/// What was typed and is not stored yet, made again as edits of another incarnation on a text
+/// that has perhaps become another one meanwhile.
+///
+/// `saved` is the counter of the old incarnation up to which everything was stored. Gives the
+/// updates, if there is anything to be made again.
+pub(super) fn unsaved(
+    doc: &LoroDoc,
+    old: PeerId,
+    saved: i32,
+    name: PeerId,
+    now_s: i64,
+) -> Option<Vec<u8>> {
+    let base = new_doc();
+    let held: VersionVector = doc.oplog_vv();
+    for (&peer, &end) in held.iter() {
+        let end = if peer == old.get() { saved } else { end };
+        copy(doc, &base, peer, 0, end)?;
+    }
+    let difference = doc
+        .diff(&base.oplog_frontiers(), &doc.oplog_frontiers())
+        .ok()?;
+    let start = base.oplog_vv().get(&name.get()).copied().unwrap_or(0);
+    base.set_peer_id(name.get()).ok()?;
+    base.apply_diff(difference).ok()?;
+    base.set_next_commit_timestamp(now_s);
+    base.commit();
+    let end = *base.oplog_vv().get(&name.get())?;
+    let span = IdSpan::new(name.get(), start, end);
+    base.export(ExportMode::updates_in_range(vec![span])).ok()
+}
+
+#[cfg(test)]
+mod tests;
