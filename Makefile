@@ -2,7 +2,7 @@
 # The few commands that a person types. What they do is in build-aux/, one script each.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check format demo fresh-machine clean
+.PHONY: help setup build run test check format demo translations pseudo flatpak-check fresh-machine clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,15 @@ format: ## Format the sources
 
 demo: ## Two people write one document on a virtual screen; pictures in demo/
 	@build-aux/run --demo
+
+translations: ## Bring po/ up to date with the sources and say what is missing
+	@build-aux/sdk run build-aux/update-translations
+
+pseudo: ## Look for untranslated strings on the screen, by a language that does not exist
+	@build-aux/pseudo
+
+flatpak-check: ## Build, install and use the Flatpak (ARGS=--release: optimised)
+	@build-aux/flatpak-check $(ARGS)
 
 fresh-machine: ## Prove that a bare machine is enough (as root; ARGS="--suite trixie")
 	@build-aux/fresh-machine $(ARGS)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the command line says, and what is fixed when the program is built.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gettextrs::gettext;
 use gtk::glib;
@@ -9,16 +9,34 @@ use gtk::prelude::*;
 use reflection_node::NetworkConfig;
 use reflection_node::access::Hint;
 
-/// The application id, also the name of its icon.
-pub const APP_ID: &str = "app.reflection.Reflection";
+/// The id of the settings, the same in all variants.
+pub const SETTINGS_ID: &str = "app.reflection.Reflection";
+/// The application id, also the name of its icon. A development version has one of its own.
+pub const APP_ID: &str = match option_env!("REFLECTION_APP_ID") {
+    Some(id) => id,
+    None => SETTINGS_ID,
+};
 /// The name of the translation catalogues.
 pub const TEXT_DOMAIN: &str = "reflection";
 /// What this is a version of.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Where translation catalogues are installed.
-pub fn locale_dir() -> &'static Path {
-    Path::new(option_env!("REFLECTION_LOCALE_DIR").unwrap_or("/usr/share/locale"))
+/// Where translation catalogues are: where this run was told, or where they are installed.
+pub fn locale_dir() -> PathBuf {
+    std::env::var_os("REFLECTION_LOCALE_DIR").map_or_else(
+        || option_env!("REFLECTION_LOCALE_DIR").map_or("/usr/share/locale".into(), PathBuf::from),
+        PathBuf::from,
+    )
+}
+
+/// The folder within that of a person's data. What is tried out in a development version does not
+/// touch the documents of an installed one.
+fn folder_name() -> &'static str {
+    if APP_ID == SETTINGS_ID {
+        "reflection"
+    } else {
+        "reflection-devel"
+    }
 }
 
 /// How this run was asked to work.
@@ -37,7 +55,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            data_dir: glib::user_data_dir().join("reflection"),
+            data_dir: glib::user_data_dir().join(folder_name()),
             has_own_data_dir: false,
             keeps_key_in_file: false,
             network: NetworkConfig::default(),
@@ -160,6 +178,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use reflection_node::Mode;
+    use std::path::Path;
 
     #[test]
     fn options_become_a_configuration() {

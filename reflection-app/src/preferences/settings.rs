@@ -6,7 +6,7 @@ use std::path::Path;
 
 use gtk::gio;
 
-use crate::config::APP_ID;
+use crate::config::SETTINGS_ID;
 
 thread_local! {
     static SETTINGS: OnceCell<gio::Settings> = const { OnceCell::new() };
@@ -20,17 +20,17 @@ pub fn settings() -> gio::Settings {
 /// The installed schema, or the one that was built with the program.
 fn find() -> gio::Settings {
     let installed =
-        gio::SettingsSchemaSource::default().and_then(|source| source.lookup(APP_ID, true));
+        gio::SettingsSchemaSource::default().and_then(|source| source.lookup(SETTINGS_ID, true));
     let built = || {
         let folder = Path::new(env!("REFLECTION_SCHEMA_DIR"));
         let parent = gio::SettingsSchemaSource::default();
         gio::SettingsSchemaSource::from_directory(folder, parent.as_ref(), true)
             .ok()
-            .and_then(|source| source.lookup(APP_ID, false))
+            .and_then(|source| source.lookup(SETTINGS_ID, false))
     };
     match installed.or_else(built) {
         Some(schema) => gio::Settings::new_full(&schema, gio::SettingsBackend::NONE, None),
         // Ends the program with a sentence that names the schema, which packagers understand.
-        None => gio::Settings::new(APP_ID),
+        None => gio::Settings::new(SETTINGS_ID),
     }
 }
