@@ -18,7 +18,7 @@ fn the_most_verbose_log_holds_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let online = |person: &Person, name: &str| {
         let log = std::fs::File::create(folder.path().join(name)).unwrap();
-        let mut command = person.command(&["-vvvv", "run"]);
+        let mut command = person.command(&["-vvvv", "run", "--replica"]);
         command
             .stderr(log)
             .stdout(Stdio::null())
@@ -40,6 +40,9 @@ fn the_most_verbose_log_holds_no_secret() {
         alice.run(&["join", &code[..code.len() - 3]]).status.code(),
         Some(1)
     );
+    let ticket = alice.stdout(&["replica", "ticket"]).trim().to_owned();
+    let added = bob.json(&["replica", "add", &ticket, "@last"]);
+    assert_eq!(added[0]["state"], "taken");
     for process in &mut processes {
         process.kill().unwrap();
         process.wait().unwrap();
@@ -48,6 +51,10 @@ fn the_most_verbose_log_holds_no_secret() {
         let (_, data) = bech32::decode(&code).unwrap();
         data[1..33].to_vec()
     };
+    let grant = {
+        let (_, data) = bech32::decode(&ticket).unwrap();
+        hex(&data[1..33])
+    };
     for name in ["alice", "bob"] {
         let person = if name == "alice" { &alice } else { &bob };
         let log =
@@ -55,7 +62,17 @@ fn the_most_verbose_log_holds_no_secret() {
         assert!(log.lines().count() > 100, "the log is verbose");
         let key = std::fs::read_to_string(person.data().join("identity.key")).unwrap();
         let lowered = log.to_lowercase();
-        for word in [TYPED, TITLE, &code, &code[6..40], key.trim(), &hex(&secret)] {
+        for word in [
+            TYPED,
+            TITLE,
+            &code,
+            &code[6..40],
+            key.trim(),
+            &hex(&secret),
+            &ticket,
+            &ticket[7..40],
+            &grant,
+        ] {
             assert!(!lowered.contains(word), "{name}'s log holds a secret");
         }
         let listed = format!("{secret:?}");

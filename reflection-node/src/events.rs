@@ -215,6 +215,24 @@ pub enum Event {
         /// What, as a sentence.
         message: String,
     },
+    /// A replica has confirmed more of a document.
+    ReplicaProgress {
+        /// Which replica.
+        replica: AuthorId,
+        /// Which document.
+        topic: TopicId,
+        /// Operations that it has confirmed to keep.
+        acknowledged: u64,
+        /// Operations that are here and that it has not confirmed.
+        pending: u64,
+    },
+    /// A replica takes nothing, or takes something again.
+    ReplicaTrouble {
+        /// Which replica.
+        replica: AuthorId,
+        /// Why it takes nothing; `None` where it does.
+        reason: Option<String>,
+    },
     /// The connection mode changed.
     ModeChanged {
         /// To what.

@@ -12,6 +12,7 @@
 //! network    connections                discovery  finding peers
 //! presence   who is in a document       gossip     the overlay that tells it
 //! migration  data of older versions    maintenance  checking and mending the store
+//! replication  copies at peers that cannot read them
 //! ```
 
 pub mod access;
@@ -28,6 +29,7 @@ pub mod operation;
 pub mod pipeline;
 mod presence;
 mod random;
+pub mod replication;
 mod shared;
 pub mod store;
 mod sync;
@@ -41,7 +43,7 @@ pub use maintenance::{CheckReport, Finding, Problem};
 pub use network::{Mode, NetworkConfig, NetworkError, ParseModeError};
 pub use node::{
     CompactError, Compacted, DocumentError, DocumentInfo, DocumentStatus, LogSize, Node, PeerInfo,
-    StartError, SyncReport,
+    ReplicaError, StartError, SyncReport,
 };
 pub use presence::{PRESENCE_BYTES_MAX, Person, Presence, PresenceError, TooMuchSaid};
 pub use rusqlite;

@@ -12,6 +12,7 @@ use crate::events::{Event, EventHub};
 use crate::identity::{AuthorId, AuthorKey};
 use crate::pipeline::{Commit, Commits, Processor};
 use crate::presence::Rooms;
+use crate::replication::Replication;
 use crate::store::documents::DocumentRow;
 use crate::store::operations::Position;
 use crate::store::{Readers, StoreError, WriterHandle, documents, operations};
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) rooms: Rooms,
     /// Who was told to be online, and where.
     online: Mutex<HashSet<(TopicId, AuthorId)>>,
+    pub(crate) replication: Replication,
     documents: RwLock<HashMap<TopicId, KnownDocument>>,
     /// Counts changes of the set of documents.
     documents_changed: watch::Sender<u64>,
@@ -66,6 +68,7 @@ impl Shared {
         writer: WriterHandle<Processor>,
         readers: Arc<Readers>,
         stored: Vec<documents::StoredDocument>,
+        replication: Replication,
     ) -> Self {
         let documents = stored
             .into_iter()
@@ -80,6 +83,7 @@ impl Shared {
             rooms: Rooms::new(key.id()),
             key,
             online: Mutex::default(),
+            replication,
             documents: RwLock::new(documents),
             documents_changed: watch::channel(0).0,
             status: Mutex::default(),
@@ -113,6 +117,8 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(topic, stored.into());
         self.documents_changed.send_modify(|count| *count += 1);
+        // A replica of the whole library keeps it too.
+        self.replication.assignments_changed();
         self.events.emit(&Event::DocumentAdded { topic });
     }
 
@@ -145,6 +151,8 @@ impl Shared {
         self.rooms.remove(topic);
         self.lock_online().retain(|(known, _)| known != topic);
         self.documents_changed.send_modify(|count| *count += 1);
+        self.replication.assignments_changed();
+        self.replication.storage_changed();
         self.events.emit(&Event::DocumentDeleted { topic: *topic });
     }
 

@@ -27,6 +27,7 @@ mod rebuild;
 mod recover;
 mod replay;
 mod restore;
+mod replica;
 mod run;
 mod search;
 mod stats;
@@ -146,6 +147,7 @@ impl Global {
             serves_bootstrap: false,
             serves_relay: None,
             mdns: !self.no_mdns,
+            replica: None,
         }
     }
 }
@@ -204,6 +206,8 @@ pub(crate) enum Command {
     Export(export::Export),
     /// Remove a document from this machine
     Delete(delete::Delete),
+    /// Have documents kept by replicas, or keep them for others
+    Replica(replica::ReplicaCommand),
     /// Show what documents take
     Stats(stats::Stats),
     /// Show known peers, how they are reached, and when that was the last time
@@ -298,6 +302,7 @@ impl Command {
         let is_needed = match self {
             Self::New(_) | Self::Play(_) | Self::Sync(_) => true,
             Self::Code(code) => code.has_hints(),
+            Self::Replica(replica) => replica.needs_network(),
             _ => false,
         };
         let mut network = global.network();
@@ -313,6 +318,7 @@ impl Command {
         match self {
             Self::New(new) => new.prepare().map(Self::New),
             Self::Join(join) => join.prepare().map(Self::Join),
+            Self::Replica(replica) => replica.prepare().map(Self::Replica),
             Self::Play(play) => play.prepare().map(Self::Play),
             Self::Import(import) => import.prepare().map(Self::Import),
             Self::Export(export) => export.prepare().map(Self::Export),
@@ -348,6 +354,7 @@ pub(crate) async fn execute(
         Command::Import(import) => import.execute(library, results).await,
         Command::Export(export) => export.execute(library, results).await,
         Command::Delete(delete) => delete.execute(library, results).await,
+        Command::Replica(replica) => replica.execute(library, results).await,
         Command::Stats(stats) => stats.execute(library, results).await,
         Command::Peers(peers) => peers.execute(library, results).await,
         Command::Mode(mode) => mode.execute(library, results).await,

@@ -11,6 +11,7 @@ use clap::Args;
 use reflection_doc::library::Library;
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
+use reflection_node::replication::ReplicaOffer;
 use reflection_node::{Event, Events};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,15 +38,35 @@ pub(crate) struct Run {
     /// Serve a relay over plain HTTP
     #[arg(long, value_name = "ADDR:PORT")]
     serve_relay: Option<SocketAddr>,
+    /// Keep copies for those who were given a ticket, without being able to read them
+    #[arg(long)]
+    replica: bool,
+    /// Keep at most so many bytes for others altogether [default: 10 GiB]
+    #[arg(long, value_name = "BYTES", requires = "replica")]
+    quota: Option<u64>,
+    /// Keep at most so many bytes by any one ticket [default: the quota]
+    #[arg(long, value_name = "BYTES", requires = "replica")]
+    ticket_quota: Option<u64>,
 }
 
 impl Run {
+    /// What is offered to those who have a ticket.
+    fn offer(&self) -> Option<ReplicaOffer> {
+        let default = ReplicaOffer::default();
+        let quota_bytes = self.quota.unwrap_or(default.quota_bytes);
+        self.replica.then(|| ReplicaOffer {
+            quota_bytes,
+            ticket_quota_bytes: self.ticket_quota.unwrap_or(quota_bytes),
+        })
+    }
+
     pub(super) async fn run(&self, global: &Global) -> Result<(), CommandError> {
         let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
         let mut network = global.network();
         network.serves_bootstrap = self.serve_bootstrap;
         network.serves_relay = self.serve_relay;
+        network.replica = self.offer();
         let session = Session::open(global, network).await?;
         let folder = session::folder(global)?;
         let bound = Server::bind(&folder).map_err(|error| {

@@ -123,6 +123,23 @@ pub(crate) fn to_json(event: &Event) -> Option<Value> {
             "author": author.to_string(),
             "sequence": sequence,
         }),
+        Event::ReplicaProgress {
+            replica,
+            topic,
+            acknowledged,
+            pending,
+        } => json!({
+            "event": "replica-progress",
+            "replica": replica.to_string(),
+            "document": topic.to_string(),
+            "acknowledged": acknowledged,
+            "pending": pending,
+        }),
+        Event::ReplicaTrouble { replica, reason } => json!({
+            "event": "replica-trouble",
+            "replica": replica.to_string(),
+            "reason": reason,
+        }),
         Event::ModeChanged { mode } => json!({ "event": "mode-changed", "mode": mode.as_str() }),
         Event::StorageTrouble { message } => {
             json!({ "event": "storage-trouble", "message": message })

@@ -98,6 +98,9 @@ fn plain(command: &Command, value: &Value) -> String {
         Command::Peers(_) => peer_line(value),
         // An event is one line of JSON wherever it is shown.
         Command::Events(_) => format!("{value}\n"),
+        Command::Replica(_) if value.get("ticket").is_some() => {
+            format!("{}\n", text(value, "ticket"))
+        }
         Command::Play(_)
         | Command::Sync(_)
         | Command::Stats(_)
@@ -105,7 +108,8 @@ fn plain(command: &Command, value: &Value) -> String {
         | Command::Compact(_)
         | Command::Rebuild(_)
         | Command::Replay(_)
-        | Command::Recover(_) => pairs(value),
+        | Command::Recover(_)
+        | Command::Replica(_) => pairs(value),
     }
 }
 

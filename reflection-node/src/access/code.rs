@@ -191,7 +191,7 @@ fn decode_payload(access: Access, payload: &[u8]) -> Result<Code, CodeError> {
 }
 
 /// Hints as CBOR: an array of `[endpoint (32), [address (6 or 18 bytes), …], relay or null]`.
-fn encode_hints(hints: &[Hint]) -> Vec<u8> {
+pub(crate) fn encode_hints(hints: &[Hint]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = minicbor::Encoder::new(&mut bytes);
     // Writing to a vector cannot fail.
@@ -216,7 +216,8 @@ fn encode_hints(hints: &[Hint]) -> Vec<u8> {
     bytes
 }
 
-fn decode_hints(bytes: &[u8]) -> Option<Vec<Hint>> {
+/// The reverse of [`encode_hints`]; `None` for anything else.
+pub(crate) fn decode_hints(bytes: &[u8]) -> Option<Vec<Hint>> {
     let mut decoder = minicbor::Decoder::new(bytes);
     let count = usize::try_from(decoder.array().ok()??).ok()?;
     if count > HINTS_MAX {

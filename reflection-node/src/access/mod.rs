@@ -25,4 +25,5 @@ pub(crate) use cipher::{
     BodyContext, decrypt_body, decrypt_presence, encrypt_body, encrypt_presence,
 };
 pub use code::{Code, CodeError, Hint};
+pub(crate) use code::{decode_hints, encode_hints};
 pub use keys::{Access, DocumentKeys, DocumentSecret, TopicId};

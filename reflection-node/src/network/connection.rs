@@ -20,6 +20,7 @@ use super::plan::Plan;
 use crate::access::{DocumentKeys, TopicId};
 use crate::events::{Event, Route};
 use crate::identity::AuthorId;
+use crate::replication::driver::{Link, Told};
 use crate::shared::Shared;
 use crate::sync::driver::{Driver, DriverError, Outcome, Streams, present_heights, read_frame};
 use crate::sync::frame::{Frame, MARKS_PER_FRAME_MAX};
@@ -39,11 +40,14 @@ const STRANGER_CODE: u32 = 3;
 /// Control frames that wait to be handled.
 const CONTROL_QUEUE_MAX: usize = 16;
 
-/// A document stream that the peer opened.
-struct Opened {
-    token: [u8; 32],
-    nonce: [u8; 32],
-    streams: Streams,
+/// A stream that the peer opened.
+enum Opened {
+    Document {
+        token: [u8; 32],
+        nonce: [u8; 32],
+        streams: Streams,
+    },
+    Assignments(Streams),
 }
 
 /// A connection that was just made.
@@ -124,6 +128,7 @@ pub(super) async fn run(
         quiet: HashMap::new(),
         tasks: TaskTracker::new(),
         finished: mpsc::channel(CONTROL_QUEUE_MAX),
+        replication: Link::new(&shared, &connection, salts, &peers),
         has_common: false,
         is_stranger: false,
         is_local_only,
@@ -241,6 +246,7 @@ pub(super) struct Served {
     tasks: TaskTracker,
     /// Sessions that ended.
     finished: (mpsc::Sender<Finished>, mpsc::Receiver<Finished>),
+    replication: Link,
     has_common: bool,
     /// Nothing was found in common in the time there is for that.
     is_stranger: bool,
@@ -293,6 +299,13 @@ impl Served {
                     Ok(())
                 }
                 () = tokio::time::sleep_until(self.plan.due()) => Ok(()),
+                told = self.replication.told() => match told {
+                    Told::Acquainted => {
+                        self.has_common = true;
+                        Ok(())
+                    }
+                    Told::HasRoom => Err("there is room again".into()),
+                },
                 changed = documents.changed() => match changed {
                     Ok(()) => {
                         deadline = Instant::now() + STRANGER_TIMEOUT;
@@ -459,13 +472,21 @@ impl Served {
     }
 
     async fn answer(&mut self, opened: Opened) {
-        let Some(topic) = self.matching.topic_of(&opened.token) else {
+        let (token, nonce, streams) = match opened {
+            Opened::Document {
+                token,
+                nonce,
+                streams,
+            } => (token, nonce, streams),
+            Opened::Assignments(streams) => return self.replication.host(streams),
+        };
+        let Some(topic) = self.matching.topic_of(&token) else {
             // Not a word: the peer named something that is not here.
             return;
         };
         self.has_common = true;
-        let (own, peer, nonce) = (self.shared.id, self.peer, opened.nonce);
-        self.start(topic, opened.streams, |keys, ours| {
+        let (own, peer) = (self.shared.id, self.peer);
+        self.start(topic, streams, |keys, ours| {
             Session::answer(keys, own, peer, nonce, crate::random::array(), ours)
         })
         .await;
@@ -572,16 +593,17 @@ async fn accept(connection: Connection, opened: mpsc::Sender<Opened>) {
                 HELLO_TIMEOUT,
                 read_frame(&mut receive, CONTROL_FRAME_BYTES_MAX),
             );
-            if let Ok(Ok((Frame::Open { token, nonce }, _))) = first.await {
-                let streams = Streams { send, receive };
-                let _ = opened
-                    .send(Opened {
-                        token,
-                        nonce,
-                        streams,
-                    })
-                    .await;
-            }
+            let streams = |receive| Streams { send, receive };
+            let stream = match first.await {
+                Ok(Ok((Frame::Open { token, nonce }, _))) => Opened::Document {
+                    token,
+                    nonce,
+                    streams: streams(receive),
+                },
+                Ok(Ok((Frame::Assignments, _))) => Opened::Assignments(streams(receive)),
+                _ => return,
+            };
+            let _ = opened.send(stream).await;
         });
     }
 }

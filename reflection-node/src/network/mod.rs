@@ -33,6 +33,7 @@ use self::relay::Relay;
 use crate::access::Hint;
 use crate::discovery::{bootstrap, mdns};
 use crate::events::Found;
+use crate::replication::{ReplicaOffer, quota};
 use crate::shared::Shared;
 use crate::store::peers::{last_port, remember_port};
 use crate::store::{Durability, StoreError};
@@ -105,6 +106,8 @@ pub struct NetworkConfig {
     pub serves_bootstrap: bool,
     /// Where to serve a relay for others, if anywhere.
     pub serves_relay: Option<SocketAddr>,
+    /// What is offered to those who were given a ticket; nothing by default.
+    pub replica: Option<ReplicaOffer>,
     /// Whether to announce and look for peers on the local network by multicast DNS.
     pub mdns: bool,
 }
@@ -121,6 +124,7 @@ impl Default for NetworkConfig {
             bootstrap: Vec::new(),
             serves_bootstrap: false,
             serves_relay: None,
+            replica: None,
             mdns: true,
         }
     }
@@ -158,6 +162,18 @@ impl Network {
         known: Vec<Hint>,
         history: tokio::sync::watch::Sender<History>,
     ) -> Result<Option<Self>, NetworkError> {
+        shared.replication.offer(config.replica.is_some());
+        if let Some(offer) = config.replica {
+            let kept: Result<(), StoreError> = shared
+                .writer
+                .run(Durability::Durable, move |connection, _| {
+                    quota::write(connection, offer)
+                })
+                .await;
+            if let Err(error) = kept {
+                tracing::warn!(%error, "the quota was not kept");
+            }
+        }
         if mode == Mode::Offline {
             return Ok(None);
         }

@@ -76,6 +76,12 @@ pub(super) enum Message {
     Differing(AuthorId),
     /// Asks how the peers that are known stand.
     Links(oneshot::Sender<Vec<PeerLink>>),
+    /// Nothing is left to be done with a peer: it is not dialled any more. A connection to it is
+    /// closed, or left to its end.
+    Forget {
+        peer: AuthorId,
+        is_closed: bool,
+    },
 }
 
 /// How a peer that is known stands.
@@ -101,6 +107,24 @@ impl PeersHandle {
     /// Makes a peer known. Dropped where too much waits; it is found again or dialled later.
     pub(crate) fn add(&self, hint: Hint, found: Found) {
         let _ = self.messages.try_send(Message::Add(hint, found));
+    }
+
+    /// Closes the connection to a peer and dials it no more.
+    pub(crate) async fn forget(&self, peer: AuthorId) {
+        self.send(Message::Forget {
+            peer,
+            is_closed: true,
+        })
+        .await;
+    }
+
+    /// Dials a peer no more, once the connection to it has ended.
+    pub(crate) async fn leave(&self, peer: AuthorId) {
+        self.send(Message::Forget {
+            peer,
+            is_closed: false,
+        })
+        .await;
     }
 
     pub(super) async fn send(&self, message: Message) {
@@ -147,6 +171,8 @@ struct Peer {
     /// How it became known first; known from nothing but its own connection if
     /// [`Found::Incoming`].
     found: Found,
+    /// Forgotten when its connection ends.
+    is_left: bool,
 }
 
 struct Actor {
@@ -315,6 +341,7 @@ impl Actor {
             Message::Links(answer) => {
                 let _ = answer.send(self.links());
             }
+            Message::Forget { peer, is_closed } => self.forget(&peer, is_closed),
             Message::DocumentsChanged => {
                 for peer in self.peers.values_mut() {
                     if matches!(peer.state, State::Idle { .. }) {
@@ -348,6 +375,22 @@ impl Actor {
         }
     }
 
+    fn forget(&mut self, peer: &AuthorId, is_closed: bool) {
+        let Some(known) = self.peers.get_mut(peer) else {
+            return;
+        };
+        match &known.state {
+            State::Connected(_) if !is_closed => {
+                known.is_left = true;
+                return;
+            }
+            State::Connected(connected) => connected.keep.cancel(),
+            State::Dialing { cancel } => cancel.cancel(),
+            State::Idle { .. } => {}
+        }
+        self.peers.remove(peer);
+    }
+
     fn add(&mut self, hint: &Hint, found: Found) {
         if hint.endpoint == self.shared.id {
             return;
@@ -370,6 +413,7 @@ impl Actor {
         if peer.found == Found::Incoming {
             peer.found = found;
         }
+        peer.is_left = false;
         match &peer.state {
             State::Idle { .. } => peer.wake(),
             // A dial goes to the addresses that were known when it began.
@@ -567,10 +611,10 @@ impl Actor {
                 known.pause = PAUSE_MIN;
             }
             known.rest();
-            if is_stranger && known.found == Found::Incoming {
+            if known.is_left || is_stranger && known.found == Found::Incoming {
                 // Whoever came by itself and has nothing in common is nobody to remember.
                 self.peers.remove(peer);
-            } else if is_stranger {
+            } else if is_stranger && !self.shared.replication.is_replica(peer) {
                 known.state = State::Idle {
                     due: Instant::now() + STRANGER_PAUSE,
                 };
@@ -588,6 +632,7 @@ impl Peer {
             pause: PAUSE_MIN,
             is_fresh: true,
             found,
+            is_left: false,
         }
     }
 

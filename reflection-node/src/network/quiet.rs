@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::connection::{Finished, Served, say};
 use super::plan::Step;
 use crate::access::{DocumentKeys, TopicId};
+use crate::replication::progress;
 use crate::shared::PeerStatus;
 use crate::store::documents::DocumentRow;
 use crate::store::operations::Position;
@@ -115,6 +116,11 @@ impl Served {
             position: Position::MAX,
         };
         self.shared.set_statuses(self.peer, &numbered, Some(status));
+        for held in &equal {
+            progress::confirmed(&self.shared, self.peer, held.topic, || {
+                Some(held.heights.iter().map(|(_, head)| head.next).sum())
+            });
+        }
         let (shared, peer, own) = (Arc::clone(&self.shared), self.peer, self.shared.id);
         tokio::spawn(async move {
             let noted: Result<(), StoreError> = shared

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::Node;
-use crate::access::{Access, Code, DocumentKeys, DocumentSecret, TopicId};
+use crate::access::{Access, Code, DocumentKeys, DocumentSecret, Hint, TopicId};
 use crate::events::Found;
 use crate::identity::AuthorId;
 use crate::migration::remove_backups;
 use crate::network::Network;
 use crate::pipeline::process_waiting;
+use crate::replication::{assignments, hosting};
 use crate::shared::now_us;
 use crate::store::documents::{self, StoredDocument};
 use crate::store::operations::{self, DocumentStatistics};
@@ -116,6 +117,10 @@ impl Node {
                     processor
                         .application
                         .added(connection, &stored.keys.topic())?;
+                    hosting::joined(connection, stored.row)?;
+                    if stored.keys.access() > Access::Replica {
+                        assignments::document_added(connection, &stored.keys.topic())?;
+                    }
                     Ok(stored)
                 },
                 move |stored: &StoredDocument| shared.insert_document(stored.clone()),
@@ -166,7 +171,10 @@ impl Node {
             .ok_or(DocumentError::NotFound)?;
         let hints = if with_hints {
             let network = self.inner.network.lock().await;
-            network.running.iter().map(Network::hint).collect()
+            let own: Vec<Hint> = network.running.iter().map(Network::hint).collect();
+            drop(network);
+            // Whoever joins while this device is off gets it from a replica.
+            own.into_iter().chain(self.keepers(topic).await?).collect()
         } else {
             Vec::new()
         };

@@ -9,6 +9,7 @@ mod meetings;
 mod network;
 mod operations;
 mod presence;
+mod replication;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::network::{History, Mode, Network, NetworkConfig, NetworkError};
 use crate::pipeline::{
     Application, Compactor, Processor, WaitingRoom, check_state_version, process_all_waiting,
 };
+use crate::replication::Replication;
 use crate::shared::Shared;
 use crate::store::peers::last_mode;
 use crate::store::{
@@ -33,6 +35,7 @@ pub use compaction::{CompactError, Compacted, LogSize};
 pub use documents::{DocumentError, DocumentInfo, DocumentStatus};
 pub use exchange::SyncReport;
 pub use network::PeerInfo;
+pub use replication::ReplicaError;
 
 /// Why a node could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -177,9 +180,16 @@ impl Node {
         processor.application.prepare(&connection)?;
         process_all_waiting(&connection, &mut processor)?;
         let stored = stored_documents::all(&connection)?;
+        let replication = Replication::load(&connection)?;
         let readers = Arc::new(Readers::spawn(database)?);
         let writer = Writer::spawn(connection, processor)?;
-        let shared = Arc::new(Shared::new(key, writer.handle(), readers, stored));
+        let shared = Arc::new(Shared::new(
+            key,
+            writer.handle(),
+            readers,
+            stored,
+            replication,
+        ));
         Ok((shared, writer))
     }
 

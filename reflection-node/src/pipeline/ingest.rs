@@ -12,6 +12,7 @@ use super::{Delivery, History, Processed, Processor, Refusal};
 use crate::access::{BodyContext, DocumentKeys, decrypt_body};
 use crate::identity::AuthorId;
 use crate::operation::{ForkProof, Kind, Operation, OperationError};
+use crate::replication::quota::Room;
 use crate::store::StoreError;
 use crate::store::documents::{self, StoredDocument};
 use crate::store::forks;
@@ -54,8 +55,10 @@ pub(crate) struct Ingested {
     pub(crate) incarnation: Option<u64>,
     /// Operations whose predecessors are not here. They wait, as far as there is room.
     pub(crate) early: u64,
-    /// Their authors.
+    /// Authors of whom nothing more is taken in this session.
     pub(crate) stuck: BTreeSet<AuthorId>,
+    /// Whether there was no room for something that is kept for others.
+    pub(crate) is_full: bool,
 }
 
 /// Checks everything about operations that needs no order: signature, right to write, seal.
@@ -94,10 +97,19 @@ pub(crate) fn ingest(
     let Some(document) = documents::find(connection, &keys.topic())? else {
         return Ok(ingested);
     };
+    let mut room = Room::of(connection, document.row)?;
     for verified in batch {
         let author = verified.operation.author();
         let mut next = Some(verified);
         while let Some(verified) = next.take() {
+            if !room.take(verified.operation.len_bytes())
+                && !replaces(connection, &document, &verified.operation)?
+            {
+                // Not refused: it is taken once there is room.
+                ingested.is_full = true;
+                ingested.stuck.insert(author);
+                continue;
+            }
             if take(connection, processor, &document, verified, &mut ingested)? {
                 // What came too early may go on from here.
                 let end = ingested.heads.get(&author).map_or(0, |head| head.next);
@@ -110,7 +122,24 @@ pub(crate) fn ingest(
         // to be, so that from here on it counts under another name.
         ingested.incarnation = Some(forks::renew_incarnation(connection, &document)?);
     }
+    ingested.is_full |= room.is_used_up();
     Ok(ingested)
+}
+
+/// Whether an operation takes the place of others, so that it makes room rather than takes it.
+fn replaces(
+    connection: &Connection,
+    document: &StoredDocument,
+    operation: &Operation,
+) -> Result<bool, StoreError> {
+    if operation.header().kind != Kind::Compaction {
+        return Ok(false);
+    }
+    let author_row = operations::find_author_row(connection, &operation.author())?;
+    Ok(match author_row {
+        Some(row) => operations::head(connection, document.row, row)?.is_some(),
+        None => false,
+    })
 }
 
 /// Where an operation stands towards the log it belongs to.

@@ -125,6 +125,8 @@ pub(crate) fn delete(connection: &Connection, topic: &TopicId) -> Result<bool, S
     let Some(document) = find(connection, topic)? else {
         return Ok(false);
     };
+    crate::replication::assignments::document_deleted(connection, topic)?;
+    crate::replication::hosting::document_deleted(connection, document.row)?;
     for table in [
         "operations",
         "logs",

@@ -9,6 +9,7 @@ use super::{StoreError, forks};
 use crate::identity::AuthorId;
 use crate::maintenance::quarantine;
 use crate::migration::{DATA_VERSION, version_of};
+use crate::replication;
 
 /// Keyed for the questions that sync asks: what is there of (document, author), in order.
 ///
@@ -129,6 +130,8 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), StoreError> {
     transaction.execute_batch(super::peers::SCHEMA)?;
     transaction.execute_batch(quarantine::SCHEMA)?;
     transaction.execute_batch(forks::SCHEMA)?;
+    transaction.execute_batch(replication::assignments::SCHEMA)?;
+    transaction.execute_batch(replication::hosting::SCHEMA)?;
     transaction.pragma_update(None, "user_version", DATA_VERSION)?;
     transaction.commit()?;
     Ok(())

@@ -28,6 +28,7 @@ use crate::operation::{ForkProof, Operation, OperationError};
 use crate::pipeline::{
     Commit, Commits, Evidence, Ingested, Mended, Verified, examine, ingest, mend, verify_batch,
 };
+use crate::replication::progress;
 use crate::shared::{KnownDocument, PeerStatus, Shared};
 use crate::store::{Durability, StoreError, forks, operations, peers};
 
@@ -197,6 +198,7 @@ impl Driver {
             while let Some(action) = self.exchange.next_action(self.started.elapsed()) {
                 self.act(action);
             }
+            self.look_at_replica();
             let deadline = self.exchange.deadline().map(|after| self.started + after);
             tokio::select! {
                 frame = incoming.recv(), if self.exchange.has_room() => {
@@ -273,6 +275,11 @@ impl Driver {
                 tokio::spawn(async move { confirm(&shared, row, peer, confirmed).await });
             }
         }
+    }
+
+    /// Takes note of what the peer has confirmed, where it keeps the document for us.
+    fn look_at_replica(&self) {
+        progress::confirmed(&self.shared, self.peer, self.topic, || self.exchange.held());
     }
 
     fn store(&self, batch: Vec<Verified>) -> Storing {
@@ -388,6 +395,7 @@ impl Driver {
                 self.act(action);
             }
         }
+        self.look_at_replica();
         let is_in_step = self.exchange.is_settled();
         let status = is_in_step.then_some(PeerStatus {
             is_exchanged: true,
@@ -422,6 +430,9 @@ fn announce(shared: &Shared, topic: TopicId, ingested: &Ingested) {
         shared.set_incarnation(&topic, incarnation);
     }
     announce_heights(&shared.commits, topic, ingested);
+    if ingested.is_full {
+        shared.replication.storage_changed();
+    }
     for (&author, &operations) in &ingested.accepted {
         shared.events.emit(&Event::DocumentChanged {
             topic,

@@ -277,6 +277,12 @@ impl Exchange {
         Ok(())
     }
 
+    /// How many operations that are here the peer has told to be committed there; `None` before
+    /// it has told anything.
+    pub(crate) fn held(&self) -> Option<u64> {
+        (!self.session.is_starting()).then(|| self.session.held())
+    }
+
     /// Takes the result of [`Action::Store`].
     pub(crate) fn stored(&mut self, ingested: &Ingested) {
         self.is_storing = false;

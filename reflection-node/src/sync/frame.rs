@@ -73,6 +73,8 @@ pub(crate) enum Frame {
         header: Vec<u8>,
         body: Vec<u8>,
     },
+    /// First on a stream about assignments; what follows are frames of their own.
+    Assignments,
 }
 
 /// The bytes are not a frame.
@@ -173,6 +175,9 @@ impl Frame {
                 encoder.array(4)?.u8(13)?.bool(*last)?;
                 encoder.bytes(header)?.bytes(body)?;
             }
+            Self::Assignments => {
+                encoder.array(1)?.u8(32)?;
+            }
         }
         Ok(())
     }
@@ -248,6 +253,7 @@ impl Frame {
                     .collect::<Result<_, _>>()?;
                 Self::Changed { tokens }
             }
+            (32, 1) => Self::Assignments,
             _ => return Err(FrameError),
         };
         if decoder.position() == bytes.len() {
@@ -388,6 +394,7 @@ mod tests {
                 header: vec![1; 300],
                 body: vec![2; 70_000],
             },
+            Frame::Assignments,
         ]
     }
 

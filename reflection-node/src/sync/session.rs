@@ -509,6 +509,14 @@ impl Session {
         self.state != State::Live
     }
 
+    /// How many operations that are here the peer has told to be committed there.
+    pub(crate) fn held(&self) -> u64 {
+        self.ours
+            .iter()
+            .map(|(author, head)| self.theirs.next(author).min(head.next))
+            .sum()
+    }
+
     /// The peer's confirmed height of one author's log.
     pub(crate) fn confirmed(&self, author: &AuthorId) -> u64 {
         self.theirs.next(author)

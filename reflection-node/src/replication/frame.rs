@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What is said on a stream about assignments: CBOR arrays `[tag, …]`, each behind its length as
+//! four big-endian bytes, like the frames of documents. docs/format.md lists them.
+
+use std::fmt;
+
+use minicbor::{Decoder, Encoder};
+
+use crate::access::{Access, DocumentKeys, TopicId};
+
+/// Largest frame.
+pub(super) const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Most topics in one frame.
+pub(super) const TOPICS_PER_FRAME_MAX: usize = 1024;
+
+/// Why a replica takes no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// Everything that it keeps for others has reached its quota.
+    Quota,
+    /// What it keeps for this ticket has reached the ticket's quota.
+    TicketQuota,
+    /// Its disk is nearly full.
+    Disk,
+    /// It keeps as many documents for this ticket as it allows.
+    TooMany,
+}
+
+impl Shortage {
+    const ALL: [Self; 4] = [Self::Quota, Self::TicketQuota, Self::Disk, Self::TooMany];
+
+    const fn code(self) -> u8 {
+        match self {
+            Self::Quota => 1,
+            Self::TicketQuota => 2,
+            Self::Disk => 3,
+            Self::TooMany => 4,
+        }
+    }
+
+    fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.code() == code)
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Quota => "the replica is full: its quota is used up",
+            Self::TicketQuota => "the replica is full: what the ticket allows is used up",
+            Self::Disk => "the replica is full: its disk has no room left",
+            Self::TooMany => "the replica keeps as many documents as it allows",
+        })
+    }
+}
+
+/// One message.
+#[derive(Clone, Debug)]
+pub(super) enum Frame {
+    /// The assigner proves the ticket.
+    Prove { proof: [u8; 32] },
+    /// The replica proves it too and tells a digest of what it keeps for this assigner.
+    Welcome { proof: [u8; 32], digest: [u8; 32] },
+    /// Asks for the list behind the digest.
+    List,
+    /// A part of the list; `last` ends it.
+    Held { topics: Vec<TopicId>, last: bool },
+    /// A document to be kept.
+    Assign { keys: DocumentKeys },
+    /// It is on the disk.
+    Taken { topic: TopicId },
+    /// It is not taken.
+    Refused { topic: TopicId, shortage: Shortage },
+    /// A document that is no longer to be kept.
+    Withdraw { topic: TopicId },
+    /// It is no longer kept for this assigner.
+    Dropped { topic: TopicId },
+    /// Whether there is room for more operations.
+    Storage { shortage: Option<Shortage> },
+}
+
+/// The bytes are not a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed frame")]
+pub(super) struct FrameError;
+
+impl From<minicbor::decode::Error> for FrameError {
+    fn from(_: minicbor::decode::Error) -> Self {
+        Self
+    }
+}
+
+impl Frame {
+    /// The frame with its length in front.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 4];
+        // Writing to a vector cannot fail: the error type is uninhabited.
+        let written = self.encode_fields(&mut Encoder::new(&mut bytes));
+        debug_assert!(written.is_ok());
+        let length = u32::try_from(bytes.len() - 4).unwrap_or(u32::MAX);
+        bytes[..4].copy_from_slice(&length.to_be_bytes());
+        bytes
+    }
+
+    fn encode_fields(
+        &self,
+        encoder: &mut Encoder<&mut Vec<u8>>,
+    ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+        match self {
+            Self::Prove { proof } => encoder.array(2)?.u8(0)?.bytes(proof)?,
+            Self::Welcome { proof, digest } => {
+                encoder.array(3)?.u8(1)?.bytes(proof)?.bytes(digest)?
+            }
+            Self::List => encoder.array(1)?.u8(2)?,
+            Self::Held { topics, last } => {
+                encoder
+                    .array(3)?
+                    .u8(3)?
+                    .bool(*last)?
+                    .array(topics.len() as u64)?;
+                for topic in topics {
+                    encoder.bytes(topic.as_bytes())?;
+                }
+                encoder
+            }
+            Self::Assign { keys } => encoder
+                .array(3)?
+                .u8(4)?
+                .bytes(keys.sync_key())?
+                .bytes(keys.write_public())?,
+            Self::Taken { topic } => encoder.array(2)?.u8(5)?.bytes(topic.as_bytes())?,
+            Self::Refused { topic, shortage } => encoder
+                .array(3)?
+                .u8(6)?
+                .bytes(topic.as_bytes())?
+                .u8(shortage.code())?,
+            Self::Withdraw { topic } => encoder.array(2)?.u8(7)?.bytes(topic.as_bytes())?,
+            Self::Dropped { topic } => encoder.array(2)?.u8(8)?.bytes(topic.as_bytes())?,
+            Self::Storage { shortage } => encoder
+                .array(2)?
+                .u8(9)?
+                .u8(shortage.map_or(0, Shortage::code))?,
+        };
+        Ok(())
+    }
+
+    /// Decodes the bytes behind the length.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        let mut decoder = Decoder::new(bytes);
+        let elements = decoder.array()?.ok_or(FrameError)?;
+        let tag = decoder.u8()?;
+        let frame = match (tag, elements) {
+            (0, 2) => Self::Prove {
+                proof: fixed(&mut decoder)?,
+            },
+            (1, 3) => Self::Welcome {
+                proof: fixed(&mut decoder)?,
+                digest: fixed(&mut decoder)?,
+            },
+            (2, 1) => Self::List,
+            (3, 3) => decode_held(&mut decoder)?,
+            (4, 3) => Self::Assign {
+                keys: DocumentKeys::from_parts(
+                    Access::Replica,
+                    fixed(&mut decoder)?,
+                    fixed(&mut decoder)?,
+                ),
+            },
+            (5, 2) => Self::Taken {
+                topic: topic(&mut decoder)?,
+            },
+            (6, 3) => Self::Refused {
+                topic: topic(&mut decoder)?,
+                shortage: Shortage::from_code(decoder.u8()?).ok_or(FrameError)?,
+            },
+            (7, 2) => Self::Withdraw {
+                topic: topic(&mut decoder)?,
+            },
+            (8, 2) => Self::Dropped {
+                topic: topic(&mut decoder)?,
+            },
+            (9, 2) => Self::Storage {
+                shortage: match decoder.u8()? {
+                    0 => None,
+                    code => Some(Shortage::from_code(code).ok_or(FrameError)?),
+                },
+            },
+            _ => return Err(FrameError),
+        };
+        if decoder.position() == bytes.len() {
+            Ok(frame)
+        } else {
+            Err(FrameError)
+        }
+    }
+}
+
+fn decode_held(decoder: &mut Decoder<'_>) -> Result<Frame, FrameError> {
+    let last = decoder.bool()?;
+    let count = usize::try_from(decoder.array()?.ok_or(FrameError)?)
+        .ok()
+        .filter(|&count| count <= TOPICS_PER_FRAME_MAX)
+        .ok_or(FrameError)?;
+    let topics = (0..count)
+        .map(|_| topic(decoder))
+        .collect::<Result<_, _>>()?;
+    Ok(Frame::Held { topics, last })
+}
+
+fn topic(decoder: &mut Decoder<'_>) -> Result<TopicId, FrameError> {
+    Ok(TopicId::from_bytes(fixed(decoder)?))
+}
+
+fn fixed<const N: usize>(decoder: &mut Decoder<'_>) -> Result<[u8; N], FrameError> {
+    decoder.bytes()?.try_into().map_err(|_| FrameError)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::access::DocumentSecret;
+    use proptest::prelude::*;
+
+    fn frames() -> Vec<Frame> {
+        let topic = TopicId::from_bytes([3; 32]);
+        let keys = DocumentKeys::for_writing(DocumentSecret::from_bytes([4; 32]));
+        vec![
+            Frame::Prove { proof: [1; 32] },
+            Frame::Welcome {
+                proof: [1; 32],
+                digest: [2; 32],
+            },
+            Frame::List,
+            Frame::Held {
+                topics: vec![topic; TOPICS_PER_FRAME_MAX],
+                last: true,
+            },
+            Frame::Assign { keys },
+            Frame::Taken { topic },
+            Frame::Refused {
+                topic,
+                shortage: Shortage::Disk,
+            },
+            Frame::Withdraw { topic },
+            Frame::Dropped { topic },
+            Frame::Storage { shortage: None },
+            Frame::Storage {
+                shortage: Some(Shortage::TicketQuota),
+            },
+        ]
+    }
+
+    #[test]
+    fn every_frame_survives_the_round_trip_and_no_cut_of_it_does() {
+        for frame in frames() {
+            let bytes = frame.encode();
+            assert!(bytes.len() - 4 <= FRAME_BYTES_MAX);
+            assert_eq!(Frame::decode(&bytes[4..]).unwrap().encode(), bytes);
+            for end in (4..bytes.len()).take(2_000) {
+                assert!(Frame::decode(&bytes[4..end]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_handed_over_cannot_read() {
+        let keys = DocumentKeys::for_writing(DocumentSecret::from_bytes([4; 32]));
+        let bytes = Frame::Assign { keys: keys.clone() }.encode();
+        let read_key = keys.read_key().unwrap();
+        assert!(!bytes.windows(32).any(|part| part == *read_key));
+        let Frame::Assign { keys: handed } = Frame::decode(&bytes[4..]).unwrap() else {
+            panic!()
+        };
+        assert_eq!(handed.access(), Access::Replica);
+        assert_eq!(handed.topic(), keys.topic());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Frame::decode(&bytes);
+        }
+
+        #[test]
+        fn no_mutation_makes_the_decoder_panic(which in 0_usize..11, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            let mut bytes = frames()[which].encode();
+            let at = 4 + at.index(bytes.len() - 4);
+            bytes[at] = to;
+            let _ = Frame::decode(&bytes[4..]);
+        }
+    }
+}
