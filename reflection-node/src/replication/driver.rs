@@ -345,7 +345,9 @@ impl Assigning {
                 frame = reader.next() => {
                     let frame = match frame {
                         // Whoever does not know the ticket says nothing.
-                        Err(DriverError::Connection) if !is_proved => {
+                        Err(DriverError::Connection)
+                            if !is_proved && connection.close_reason().is_none() =>
+                        {
                             return Err(DriverError::NotWelcome);
                         }
                         frame => frame?,

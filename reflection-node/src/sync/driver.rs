@@ -21,7 +21,7 @@ use super::exchange::{Action, Exchange, ExchangeError};
 use super::frame::{FRAME_BYTES_MAX, Frame};
 use super::heights::{Head, Heights};
 use super::session::{Request, Session};
-use crate::access::TopicId;
+use crate::access::{Access, TopicId};
 use crate::events::Event;
 use crate::identity::AuthorId;
 use crate::operation::{ForkProof, Operation, OperationError};
@@ -285,12 +285,18 @@ impl Driver {
     fn store(&self, batch: Vec<Verified>) -> Storing {
         let shared = Arc::clone(&self.shared);
         let (keys, topic) = (self.document.keys.clone(), self.topic);
+        // What a replica tells to hold is a copy that others rely on.
+        let durability = if keys.access() == Access::Replica {
+            Durability::Durable
+        } else {
+            Durability::Refetchable
+        };
         Box::pin(async move {
             let after = Arc::clone(&shared);
             shared
                 .writer
                 .run_then(
-                    Durability::Refetchable,
+                    durability,
                     move |connection, processor| ingest(connection, processor, &keys, batch),
                     move |ingested: &Ingested| announce(&after, topic, ingested),
                 )
