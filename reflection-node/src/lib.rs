@@ -11,7 +11,7 @@
 //! pipeline   the path of an operation   sync       exchanging a document with a peer
 //! network    connections                discovery  finding peers
 //! presence   who is in a document       gossip     the overlay that tells it
-//! migration  data of older versions    maintenance  checking and mending the store
+//! migration  data of older versions   maintenance  checking and mending the store
 //! replication  copies at peers that cannot read them
 //! ```
 

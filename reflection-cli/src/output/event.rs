@@ -77,11 +77,7 @@ pub(crate) fn to_json(event: &Event) -> Option<Value> {
         }
         Event::NetworkDown => json!({ "event": "network-down" }),
         Event::Error { message } => json!({ "event": "error", "message": message }),
-        Event::SyncStarted { peer, topic } => json!({
-            "event": "sync-started",
-            "peer": peer.to_string(),
-            "document": topic.to_string(),
-        }),
+        Event::SyncStarted { peer, topic } => of_peer("sync-started", topic, peer),
         Event::SyncFinished {
             peer,
             topic,
@@ -107,22 +103,20 @@ pub(crate) fn to_json(event: &Event) -> Option<Value> {
             topic,
             author,
             reason,
-        } => json!({
-            "event": "operation-refused",
-            "document": topic.to_string(),
-            "author": author.to_string(),
-            "reason": reason,
-        }),
+        } => {
+            let mut line = of_author("operation-refused", topic, author);
+            line["reason"] = json!(reason);
+            line
+        }
         Event::Fork {
             topic,
             author,
             sequence,
-        } => json!({
-            "event": "fork",
-            "document": topic.to_string(),
-            "author": author.to_string(),
-            "sequence": sequence,
-        }),
+        } => {
+            let mut line = of_author("fork", topic, author);
+            line["sequence"] = json!(sequence);
+            line
+        }
         Event::ReplicaProgress {
             replica,
             topic,
