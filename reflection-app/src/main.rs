@@ -5,6 +5,7 @@
 //! Application ─> Window ─┬─ startup   opening the data folder, and what went wrong with that
 //!                        ├─ library   the documents of this device
 //!                        ├─ page      one document and its text
+//!                        ├─ history   what a text was, and who made it so
 //!                        ├─ share     handing on and taking over codes
 //!                        ├─ people    who takes part
 //!                        ├─ preview   the text with its marks carried out
@@ -23,6 +24,7 @@
 
 mod application;
 mod config;
+mod history;
 mod library;
 mod page;
 mod people;

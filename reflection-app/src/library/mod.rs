@@ -13,3 +13,4 @@ pub use deletion::confirm_deletion;
 pub use library_page::LibraryPage;
 pub use title::display_title;
 pub use welcome_page::WelcomePage;
+pub use when::when;

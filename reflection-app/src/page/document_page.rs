@@ -11,18 +11,25 @@ use glib::clone;
 use gtk::{CompositeTemplate, TemplateChild, gdk, glib};
 use reflection_doc::objects::{Document, DocumentPhase, SaveState, Service, Trouble};
 
+use super::authorship::Authorship;
 use super::find_bar::FindBar;
 use super::menu::document_menu;
+use super::outline_popover::OutlinePopover;
 use super::printing;
 use super::state::Facts;
+use super::statistics_dialog::statistics_dialog;
 use super::text_view::TextView;
+use crate::history::HistoryDialog;
 use crate::library::display_title;
 use crate::people::{AvatarStack, PeoplePopover};
+use crate::preferences::settings;
 use crate::preview::PreviewView;
 use crate::share::SharePopover;
 
 /// Shorter waits show no spinner, which would only flash.
 const SPINNER_DELAY: Duration = Duration::from_millis(300);
+/// How long the text has to be quiet before it is marked anew who wrote it.
+const AUTHORSHIP_DELAY: Duration = Duration::from_millis(300);
 /// How long everything has to be saved before the page says so. It never says so too early; this
 /// only keeps the words from changing with every key.
 const SAVED_DELAY: Duration = Duration::from_millis(350);
@@ -37,6 +44,16 @@ mod imp {
         /// Whether the marks are carried out instead of shown.
         #[property(get, set = Self::set_is_previewing)]
         is_previewing: Cell<bool>,
+        /// Whether colours show who wrote what.
+        #[property(get, set = Self::set_shows_authors)]
+        shows_authors: Cell<bool>,
+        pub(super) authorship: Authorship,
+        /// Waiting to mark anew who wrote what.
+        pub(super) marking: RefCell<Option<glib::SourceId>>,
+        #[template_child]
+        pub(super) outline_popover: TemplateChild<OutlinePopover>,
+        #[template_child]
+        pub(super) outline_button: TemplateChild<gtk::MenuButton>,
         #[template_child]
         pub(super) preview_view: TemplateChild<PreviewView>,
         #[template_child]
@@ -96,6 +113,7 @@ mod imp {
             TextView::ensure_type();
             FindBar::ensure_type();
             PreviewView::ensure_type();
+            OutlinePopover::ensure_type();
             SharePopover::ensure_type();
             PeoplePopover::ensure_type();
             AvatarStack::ensure_type();
@@ -119,6 +137,20 @@ mod imp {
                 });
             }
             klass.install_property_action("page.preview", "is-previewing");
+            klass.install_property_action("page.show-authors", "shows-authors");
+            klass.install_action(
+                "page.statistics",
+                None,
+                |page: &super::DocumentPage, _, _| {
+                    page.show_statistics();
+                },
+            );
+            klass.install_action("page.history", None, |page: &super::DocumentPage, _, _| {
+                page.show_history();
+            });
+            klass.install_action("page.outline", None, |page: &super::DocumentPage, _, _| {
+                page.imp().outline_button.popup();
+            });
             klass.install_action("page.print", None, |page: &super::DocumentPage, _, _| {
                 page.print();
             });
@@ -132,6 +164,8 @@ mod imp {
                 (gdk::Key::g, control | shift, "page.find-previous"),
                 (gdk::Key::p, control | shift, "page.preview"),
                 (gdk::Key::p, control, "page.print"),
+                (gdk::Key::o, control | shift, "page.outline"),
+                (gdk::Key::y, control | shift, "page.history"),
             ] {
                 klass.add_binding_action(key, modifiers, action);
             }
@@ -148,6 +182,12 @@ mod imp {
                 self.obj().show_phase();
             }
         }
+
+        fn set_shows_authors(&self, shows_authors: bool) {
+            if self.shows_authors.replace(shows_authors) != shows_authors {
+                self.obj().mark_authors_soon();
+            }
+        }
     }
 
     #[glib::derived_properties]
@@ -156,6 +196,27 @@ mod imp {
             self.parent_constructed();
             let page = self.obj();
             self.find_bar.set_view(&self.text_view);
+            settings()
+                .bind("show-authorship", &*page, "shows-authors")
+                .build();
+            self.outline_popover.connect_map(clone!(
+                #[weak]
+                page,
+                move |popover| {
+                    if let Some(document) = page.document() {
+                        popover.show_text(&document.text());
+                    }
+                }
+            ));
+            self.outline_popover.connect_chosen(clone!(
+                #[weak]
+                page,
+                move |_, at| {
+                    page.set_is_previewing(false);
+                    page.go_to(at);
+                    page.focus_text();
+                }
+            ));
             self.narrow.connect_apply(clone!(
                 #[weak]
                 page,
@@ -253,7 +314,8 @@ impl DocumentPage {
         for (object, handler) in imp.handlers.take() {
             object.disconnect(handler);
         }
-        for source in [imp.spinner.take(), imp.saved.take()].into_iter().flatten() {
+        let sources = [imp.spinner.take(), imp.saved.take(), imp.marking.take()];
+        for source in sources.into_iter().flatten() {
             source.remove();
         }
         if let Some(view) = imp.text_view.try_get() {
@@ -302,6 +364,9 @@ impl DocumentPage {
         on("is-waiting", Self::show_phase);
         on("is-read-only", Self::show_access);
         on("people-here", Self::announce_people);
+        on("can-undo", Self::show_reversible);
+        on("can-redo", Self::show_reversible);
+        on("chars", Self::mark_authors_soon);
         for property in ["save-state", "trouble", "people-here", "is-waiting"] {
             on(property, Self::show_state);
         }
@@ -345,6 +410,58 @@ impl DocumentPage {
             .handlers
             .borrow_mut()
             .push((object.clone(), handler));
+    }
+
+    fn show_reversible(&self) {
+        if let Some(document) = self.document() {
+            self.imp().text_view.show_reversible(&document);
+        }
+    }
+
+    /// Marks who wrote what, once for all changes of a short while.
+    fn mark_authors_soon(&self) {
+        let imp = self.imp();
+        if imp.marking.borrow().is_some() || imp.is_left.get() {
+            return;
+        }
+        let page = self.downgrade();
+        let source = glib::timeout_add_local_once(AUTHORSHIP_DELAY, move || {
+            if let Some(page) = page.upgrade() {
+                page.imp().marking.take();
+                page.mark_authors();
+            }
+        });
+        imp.marking.replace(Some(source));
+    }
+
+    fn mark_authors(&self) {
+        let imp = self.imp();
+        let buffer = imp.text_view.text_buffer();
+        match self.document() {
+            Some(document) if self.shows_authors() && buffer.is_attached() => {
+                imp.authorship.show(buffer, &document);
+            }
+            _ => imp.authorship.hide(buffer),
+        }
+    }
+
+    fn show_statistics(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        let buffer = self.imp().text_view.text_buffer();
+        let selected = buffer
+            .selection_bounds()
+            .map(|(from, to)| buffer.slice(&from, &to, true));
+        statistics_dialog(&document.text(), selected.as_deref()).present(Some(self));
+    }
+
+    fn show_history(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        let dialog = HistoryDialog::new(&document);
+        dialog.present(Some(self));
     }
 
     fn show_title(&self) {
@@ -394,6 +511,8 @@ impl DocumentPage {
         let imp = self.imp();
         if !imp.text_view.text_buffer().is_attached() {
             imp.text_view.text_buffer().attach(document);
+            self.show_reversible();
+            self.mark_authors_soon();
         }
         self.show_access();
         let name = if document.is_waiting() {

@@ -20,8 +20,15 @@ pub fn document_menu(document: &Document) -> gio::Menu {
         (gettext("_Find…"), "page.find"),
         (gettext("Find and _Replace…"), "page.replace"),
     ]);
-    section(&[(gettext("Pre_view"), "page.preview")]);
-    section(&[(gettext("_Print…"), "page.print")]);
+    section(&[
+        (gettext("Pre_view"), "page.preview"),
+        (gettext("Show _Who Wrote What"), "page.show-authors"),
+    ]);
+    section(&[
+        (gettext("_History"), "page.history"),
+        (gettext("_Statistics"), "page.statistics"),
+        (gettext("_Print…"), "page.print"),
+    ]);
     let removing = gio::Menu::new();
     let delete = gio::MenuItem::new(Some(&gettext("_Delete Document…")), None);
     delete.set_action_and_target_value(

@@ -13,6 +13,7 @@ use glib::clone;
 use gtk::glib;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
+use reflection_doc::engine::Selection;
 use reflection_doc::objects::{Document, EditRefused};
 use sourceview5::prelude::*;
 use sourceview5::subclass::prelude::*;
@@ -104,6 +105,47 @@ impl TextBuffer {
             ),
             move |at, count| document.delete_range(at, count),
         );
+        self.hand_over_commands();
+    }
+
+    /// Tells the document where the caret is and what belongs together, for its undo.
+    fn hand_over_commands(&self) {
+        let tell = |react: fn(&Document)| {
+            move |buffer: &Self| {
+                if let Some(document) = &*buffer.imp().document.borrow() {
+                    react(document);
+                }
+            }
+        };
+        let moved = |buffer: &Self| {
+            if let Some(document) = &*buffer.imp().document.borrow() {
+                document.select(buffer.present_selection());
+            }
+        };
+        let handlers = [
+            self.connect_begin_user_action(tell(Document::begin_command)),
+            self.connect_end_user_action(tell(Document::end_command)),
+            self.connect_cursor_position_notify(moved),
+            self.connect_has_selection_notify(moved),
+        ];
+        self.imp().typing.borrow_mut().extend(handlers);
+    }
+
+    /// Caret and selection.
+    pub fn present_selection(&self) -> Selection {
+        let place = |mark: &gtk::TextMark| {
+            usize::try_from(self.iter_at_mark(mark).offset()).unwrap_or_default()
+        };
+        Selection {
+            anchor: place(&self.selection_bound()),
+            caret: place(&self.get_insert()),
+        }
+    }
+
+    /// Puts caret and selection there.
+    pub fn show_selection(&self, selection: Selection) {
+        let place = |at: usize| self.iter_at_offset(i32::try_from(at).unwrap_or(i32::MAX));
+        self.select_range(&place(selection.caret), &place(selection.anchor));
     }
 
     /// Shows no document's text any longer. The text stays as it is and belongs to nobody.
@@ -117,6 +159,11 @@ impl TextBuffer {
                 document.disconnect(handler);
             }
         }
+    }
+
+    /// The document whose text it shows.
+    pub fn document(&self) -> Option<Document> {
+        self.imp().document.borrow().clone()
     }
 
     /// Whether it shows a document's text.
@@ -187,7 +234,7 @@ impl TextBuffer {
     fn change_from_outside(
         &self,
         change: impl FnOnce(&Self),
-        moved: impl FnOnce(Selection) -> Selection,
+        moved: impl FnOnce(Bounds) -> Bounds,
     ) {
         let wanted = moved(self.selection());
         let typing = self.imp().typing.borrow();
@@ -195,19 +242,19 @@ impl TextBuffer {
             self.block_signal(handler);
         }
         change(self);
-        for handler in typing.iter() {
-            self.unblock_signal(handler);
-        }
-        drop(typing);
+        // The document moves its own idea of the selection by itself, so it is not told of this.
         if self.selection() != wanted {
             let caret = self.iter_at_offset(signed(wanted.caret));
             let bound = self.iter_at_offset(signed(wanted.bound));
             self.select_range(&caret, &bound);
         }
+        for handler in typing.iter() {
+            self.unblock_signal(handler);
+        }
     }
 
-    fn selection(&self) -> Selection {
-        Selection {
+    fn selection(&self) -> Bounds {
+        Bounds {
             caret: offset(&self.iter_at_mark(&self.get_insert())),
             bound: offset(&self.iter_at_mark(&self.selection_bound())),
         }
@@ -216,12 +263,12 @@ impl TextBuffer {
 
 /// The caret and the other end of the selection; equal where nothing is selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Selection {
+struct Bounds {
     caret: u32,
     bound: u32,
 }
 
-impl Selection {
+impl Bounds {
     /// A caret stays before what is written right at it: of two people who write at the same
     /// place, each keeps their own words together. A selection does not grow at either end.
     fn after_insertion(self, at: u32, length: u32) -> Self {

@@ -13,6 +13,7 @@ use sourceview5::subclass::prelude::*;
 use super::scroll_anchor::ScrollAnchor;
 use super::spelling::Spelling;
 use super::text_buffer::TextBuffer;
+use super::writing;
 use crate::preferences::{Appearance, settings};
 
 /// Space around the text, in pixels.
@@ -24,7 +25,7 @@ const SHOWN_AT: f64 = 0.3;
 /// Space between lines, in pixels, above and below each.
 const LINE_SPACING: i32 = 3;
 
-mod imp {
+pub(super) mod imp {
     use super::*;
 
     #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ mod imp {
         pub(super) buffer: TextBuffer,
         pub(super) anchor: ScrollAnchor,
         pub(super) spelling: OnceCell<Spelling>,
+        /// Whether an input method shows what it has not handed over yet.
+        pub(in crate::page) is_composing: Cell<bool>,
         /// The size of the text when two fingers touched it.
         pub(super) pinched_percent: Cell<i32>,
     }
@@ -41,6 +44,10 @@ mod imp {
         const NAME: &'static str = "ReflectionTextView";
         type Type = super::TextView;
         type ParentType = sourceview5::View;
+
+        fn class_init(klass: &mut Self::Class) {
+            writing::install_actions(klass);
+        }
     }
 
     impl ObjectImpl for TextView {
@@ -69,6 +76,7 @@ mod imp {
             view.follow_settings();
             view.check_spelling();
             view.zoom_by_touch();
+            view.take_keys();
         }
     }
 

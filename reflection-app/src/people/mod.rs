@@ -10,4 +10,6 @@ mod person_row;
 mod shapes;
 
 pub use avatar_stack::AvatarStack;
+pub use name::display_name;
+pub use palette::colour;
 pub use people_popover::PeoplePopover;

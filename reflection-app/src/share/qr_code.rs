@@ -64,15 +64,19 @@ mod imp {
             let side = widget.width().min(widget.height()) as f32;
             let whole = graphene::Rect::new(0.0, 0.0, side, side);
             snapshot.append_color(&gdk::RGBA::WHITE, &whole);
-            let module = side / (*width + 2 * QUIET_MODULES) as f32;
+            // Whole pixels: blurred edges are hard on readers.
+            let module = (side / (*width + 2 * QUIET_MODULES) as f32)
+                .floor()
+                .max(1.0);
+            let margin = (side - *width as f32 * module) / 2.0;
             for (row, dark) in modules.chunks(*width).enumerate() {
                 let mut from = 0;
                 while let Some(start) = dark[from..].iter().position(|dark| *dark) {
                     let start = from + start;
                     let run = dark[start..].iter().take_while(|dark| **dark).count();
                     let place = graphene::Rect::new(
-                        (start + QUIET_MODULES) as f32 * module,
-                        (row + QUIET_MODULES) as f32 * module,
+                        margin + start as f32 * module,
+                        margin + row as f32 * module,
                         run as f32 * module,
                         module,
                     );

@@ -27,7 +27,7 @@ use crate::engine::{EditError, Engine, EngineError, HistoryError};
 use crate::open_document::{OpenDocument, PublishFailure, Publisher, Turn};
 use local::Flag;
 pub use local::LocalState;
-pub use past::{Past, VersionSummary};
+pub use past::{Past, PastSource, VersionSummary};
 pub use profile::Profile;
 pub use recover::{RecoverError, Recovered};
 pub use refresh::CachedText;

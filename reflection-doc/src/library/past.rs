@@ -6,7 +6,9 @@ use reflection_node::identity::AuthorId;
 use reflection_node::pipeline::Published;
 
 use super::{Library, LibraryError, now_us};
-use crate::engine::{AuthorRun, History, NamedVersion, Version};
+use crate::engine::{
+    AuthorRun, Engine, History, HistoryError, HistorySource, NamedVersion, Version,
+};
 
 /// Fewest characters by which a version can be named instead of its whole id.
 const PREFIX_CHARS_MIN: usize = 4;
@@ -35,6 +37,33 @@ pub struct Past {
     history: History,
     named: Vec<NamedVersion>,
     now: Version,
+}
+
+/// All that is needed to look at the past of an engine, independent of it.
+pub struct PastSource {
+    history: HistorySource,
+    named: Vec<NamedVersion>,
+    now: Version,
+}
+
+impl PastSource {
+    /// Takes it from an engine.
+    pub fn of(engine: &Engine) -> Result<Self, HistoryError> {
+        Ok(Self {
+            history: engine.history()?,
+            named: engine.named_versions(),
+            now: engine.version(),
+        })
+    }
+
+    /// Makes the copy that is looked at. Takes as long as loading the document, on any thread.
+    pub fn open(self) -> Result<Past, HistoryError> {
+        Ok(Past {
+            history: self.history.open()?,
+            named: self.named,
+            now: self.now,
+        })
+    }
 }
 
 impl Past {
@@ -145,12 +174,7 @@ impl Library {
         self.node
             .aside(async move {
                 let (engine, _) = library.load(&topic).await?;
-                let past = Past {
-                    history: engine.history()?.open()?,
-                    named: engine.named_versions(),
-                    now: engine.version(),
-                };
-                look(&past)
+                look(&PastSource::of(&engine)?.open()?)
             })
             .await
     }

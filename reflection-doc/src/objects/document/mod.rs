@@ -4,8 +4,9 @@
 //! Invariants: the text is in memory from the first [`Document::open`] to the last
 //! [`Document::close`], and longer only while something of it is not on the disk; the save state
 //! says [`SaveState::Saved`] only after the disk has confirmed everything that was typed; what
-//! signals announce comes from others, never from the edits made here.
+//! signals announce comes from others or from commands, never from the edits that were typed.
 
+mod commands;
 mod commits;
 mod properties;
 mod session;
@@ -27,7 +28,7 @@ const COMPARED_DELAY: Duration = Duration::from_millis(500);
 glib::wrapper! {
     /// One document.
     ///
-    /// Signals, all of them about what came from others, in the order in which it is to be
+    /// Signals, all of them about what came from others or from commands, in the order in which it is to be
     /// applied: `changing` before a group of changes, then `text-inserted (at, text)` and
     /// `text-deleted (at, count)` in Unicode scalar values, then `changed`. And `deleted`, once
     /// the document is gone from this device.

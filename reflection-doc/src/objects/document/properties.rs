@@ -78,6 +78,12 @@ pub struct Document {
     /// How many others have confirmed to hold a copy.
     #[property(get)]
     copies: Cell<u64>,
+    /// Whether something that was done here can be taken back.
+    #[property(get)]
+    can_undo: Cell<bool>,
+    /// Whether something that was taken back can be done again.
+    #[property(get)]
+    can_redo: Cell<bool>,
     /// Everybody who takes part.
     #[property(get)]
     authors: RefCell<Authors>,
@@ -110,6 +116,8 @@ impl Default for Document {
             people_here: Cell::default(),
             people_in_step: Cell::default(),
             copies: Cell::default(),
+            can_undo: Cell::default(),
+            can_redo: Cell::default(),
             authors: RefCell::default(),
         }
     }
@@ -171,6 +179,8 @@ setters! {
     set_people_here, notify_people_here, people_here: u32;
     set_people_in_step, notify_people_in_step, people_in_step: u32;
     set_copies, notify_copies, copies: u64;
+    set_can_undo, notify_can_undo, can_undo: bool;
+    set_can_redo, notify_can_redo, can_redo: bool;
 }
 
 impl Document {

@@ -116,6 +116,8 @@ impl Document {
         self.session_tasks.abort();
         if let Some(session) = self.session.take() {
             session.tell_waiting(false);
+            self.set_can_undo(false);
+            self.set_can_redo(false);
             self.set_phase(DocumentPhase::Closed);
         }
     }
@@ -166,6 +168,7 @@ impl Document {
         if self.save_state() != SaveState::Failing {
             self.set_save_state(SaveState::Saving);
         }
+        self.show_reversible(&session);
         session.wake();
         Ok(())
     }
@@ -190,6 +193,7 @@ impl Document {
         }
         if !effects.is_empty() {
             self.announce(&effects);
+            self.show_reversible(session);
             self.mark_read();
         }
         self.show_text_facts();
@@ -220,7 +224,7 @@ impl Document {
         Some(stream)
     }
 
-    fn announce(&self, effects: &[Effect]) {
+    pub(super) fn announce(&self, effects: &[Effect]) {
         let object = self.obj();
         let offset = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         object.emit_by_name::<()>("changing", &[]);

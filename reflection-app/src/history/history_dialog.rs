@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The timeline of a document: who worked when, the text of each version, what changed in it.
+//!
+//! The past is looked at in a copy, on another thread; what is typed meanwhile is not in it.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use gettextrs::gettext;
+use glib::clone;
+use gtk::{CompositeTemplate, TemplateChild, gio, glib, pango};
+use reflection_doc::engine::{Part, difference_by_words};
+use reflection_doc::library::{Past, VersionSummary};
+use reflection_doc::objects::Document;
+
+use crate::library::{display_title, when};
+use crate::people::display_name;
+
+/// The past, for whichever thread looks at it.
+type SharedPast = Arc<Mutex<Past>>;
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, CompositeTemplate)]
+    #[template(file = "src/history/history_dialog.blp")]
+    pub struct HistoryDialog {
+        #[template_child]
+        pub(super) toasts: TemplateChild<adw::ToastOverlay>,
+        #[template_child]
+        pub(super) split_view: TemplateChild<adw::NavigationSplitView>,
+        #[template_child]
+        pub(super) stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub(super) list: TemplateChild<gtk::ListBox>,
+        #[template_child]
+        pub(super) version_page: TemplateChild<adw::NavigationPage>,
+        #[template_child]
+        pub(super) scale: TemplateChild<gtk::Scale>,
+        #[template_child]
+        pub(super) adjustment: TemplateChild<gtk::Adjustment>,
+        #[template_child]
+        pub(super) text_view: TemplateChild<gtk::TextView>,
+        pub(super) document: OnceCell<Document>,
+        pub(super) past: RefCell<Option<SharedPast>>,
+        /// The versions, the oldest first.
+        pub(super) versions: RefCell<Vec<VersionSummary>>,
+        /// Which one is shown.
+        pub(super) shown: Cell<usize>,
+        /// The text of the one that is shown.
+        pub(super) text: RefCell<String>,
+        pub(super) shows_changes: Cell<bool>,
+        pub(super) actions: gio::SimpleActionGroup,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for HistoryDialog {
+        const NAME: &'static str = "ReflectionHistoryDialog";
+        type Type = super::HistoryDialog;
+        type ParentType = adw::Dialog;
+
+        fn class_init(klass: &mut Self::Class) {
+            klass.bind_template();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for HistoryDialog {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let dialog = self.obj();
+            self.shows_changes.set(true);
+            dialog.add_actions();
+            self.list.connect_row_selected(clone!(
+                #[weak]
+                dialog,
+                move |_, row| {
+                    if let Some(row) = row {
+                        dialog.choose_row(row.index());
+                    }
+                }
+            ));
+            self.list.connect_row_activated(clone!(
+                #[weak]
+                dialog,
+                move |_, _| dialog.imp().split_view.set_show_content(true)
+            ));
+            self.adjustment.connect_value_changed(clone!(
+                #[weak]
+                dialog,
+                move |adjustment| {
+                    #[allow(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "the scale stops at the ends of the list"
+                    )]
+                    dialog.select(adjustment.value().round() as usize);
+                }
+            ));
+        }
+    }
+
+    impl WidgetImpl for HistoryDialog {}
+    impl AdwDialogImpl for HistoryDialog {}
+}
+
+glib::wrapper! {
+    /// The timeline of a document.
+    pub struct HistoryDialog(ObjectSubclass<imp::HistoryDialog>)
+        @extends adw::Dialog, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::ShortcutManager;
+}
+
+impl HistoryDialog {
+    /// The past of an open document.
+    pub fn new(document: &Document) -> Self {
+        let dialog: Self = glib::Object::new();
+        // Set once, right after construction; the cell cannot be taken yet.
+        let _ = dialog.imp().document.set(document.clone());
+        dialog.set_enabled("restore", !document.is_read_only());
+        dialog.set_enabled("name", !document.is_read_only());
+        dialog.load();
+        dialog
+    }
+
+    fn document(&self) -> Option<Document> {
+        self.imp().document.get().cloned()
+    }
+
+    fn load(&self) {
+        let imp = self.imp();
+        let Some(source) = self.document().and_then(|document| document.past()) else {
+            imp.stack.set_visible_child_name("failed");
+            return;
+        };
+        let dialog = self.downgrade();
+        glib::spawn_future_local(async move {
+            let opened = gio::spawn_blocking(move || {
+                let past = source.open().ok()?;
+                let versions = past.versions();
+                Some((past, versions))
+            })
+            .await;
+            let Some(dialog) = dialog.upgrade() else {
+                return;
+            };
+            match opened {
+                Ok(Some((past, versions))) => dialog.show_past(past, versions),
+                _ => dialog.imp().stack.set_visible_child_name("failed"),
+            }
+        });
+    }
+
+    fn show_past(&self, past: Past, versions: Vec<VersionSummary>) {
+        let imp = self.imp();
+        imp.list.remove_all();
+        for version in versions.iter().rev() {
+            imp.list.append(&self.row(version));
+        }
+        let count = versions.len();
+        imp.past.replace(Some(Arc::new(Mutex::new(past))));
+        imp.versions.replace(versions);
+        let name = if count == 0 { "empty" } else { "versions" };
+        imp.stack.set_visible_child_name(name);
+        let last = count.saturating_sub(1);
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "no document has so many versions"
+        )]
+        imp.adjustment.set_upper(last as f64);
+        imp.scale.set_sensitive(count > 1);
+        self.select(last);
+    }
+
+    fn row(&self, version: &VersionSummary) -> adw::ActionRow {
+        let people = self.document().map(|document| document.authors());
+        let author = version.author;
+        let name = author
+            .and_then(|author| people?.get(&author))
+            .map_or_else(|| gettext("Somebody"), |author| display_name(&author));
+        // Translators: characters added and removed in a version.
+        let counts = gettext("+{added} −{deleted}")
+            .replace("{added}", &version.added.to_string())
+            .replace("{deleted}", &version.deleted.to_string());
+        let time = when(version.ended_s.saturating_mul(1_000_000));
+        let title = if version.names.is_empty() {
+            name.clone()
+        } else {
+            version.names.join(", ")
+        };
+        let subtitle = if version.names.is_empty() {
+            format!("{time}  {counts}")
+        } else {
+            format!("{time}  {name}")
+        };
+        let row = adw::ActionRow::builder()
+            .use_markup(false)
+            .title(title)
+            .subtitle(subtitle)
+            .activatable(true)
+            .build();
+        if !version.names.is_empty() {
+            row.add_prefix(&gtk::Image::from_icon_name("starred-symbolic"));
+        }
+        row
+    }
+
+    /// The newest version is the first row.
+    fn choose_row(&self, index: i32) {
+        let count = self.imp().versions.borrow().len();
+        let from_end = usize::try_from(index).unwrap_or_default();
+        self.select(count.saturating_sub(from_end + 1));
+    }
+
+    fn select(&self, place: usize) {
+        let imp = self.imp();
+        let count = imp.versions.borrow().len();
+        if place >= count {
+            return;
+        }
+        let is_new = imp.shown.replace(place) != place || imp.text.borrow().is_empty();
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "no document has so many versions"
+        )]
+        imp.adjustment.set_value(place as f64);
+        let row = i32::try_from(count - 1 - place)
+            .ok()
+            .and_then(|index| imp.list.row_at_index(index));
+        if let Some(row) = &row
+            && !row.is_selected()
+        {
+            imp.list.select_row(Some(row));
+        }
+        if is_new {
+            self.show_version();
+        }
+    }
+
+    /// Shows the text of the chosen version, worked out on another thread.
+    fn show_version(&self) {
+        let imp = self.imp();
+        let place = imp.shown.get();
+        let versions = imp.versions.borrow();
+        let (Some(past), Some(version)) = (imp.past.borrow().clone(), versions.get(place)) else {
+            return;
+        };
+        let time = when(version.ended_s.saturating_mul(1_000_000));
+        imp.version_page.set_title(&time);
+        let version = version.version.clone();
+        let before = place
+            .checked_sub(1)
+            .and_then(|place| versions.get(place))
+            .map(|before| before.version.clone());
+        drop(versions);
+        let shows_changes = imp.shows_changes.get();
+        let dialog = self.downgrade();
+        glib::spawn_future_local(async move {
+            let worked_out = gio::spawn_blocking(move || {
+                let past = past.lock().unwrap_or_else(PoisonError::into_inner);
+                let text = past.text(&version).ok()?;
+                let old = match before {
+                    Some(before) if shows_changes => past.text(&before).ok()?,
+                    Some(_) => text.clone(),
+                    None if shows_changes => String::new(),
+                    None => text.clone(),
+                };
+                let parts = difference_by_words(&old, &text);
+                Some((text, parts))
+            })
+            .await;
+            let Some(dialog) = dialog.upgrade() else {
+                return;
+            };
+            // Another one may have been chosen in the meantime.
+            if let Ok(Some((text, parts))) = worked_out
+                && dialog.imp().shown.get() == place
+            {
+                dialog.show_parts(&parts);
+                dialog.imp().text.replace(text);
+            }
+        });
+    }
+
+    /// What was added is underlined and what was removed struck through, so that no colour has
+    /// to be told apart.
+    fn show_parts(&self, parts: &[Part]) {
+        let buffer = gtk::TextBuffer::new(None);
+        let added = gtk::TextTag::builder()
+            .underline(pango::Underline::Single)
+            .background("rgba(38, 162, 105, 0.25)")
+            .build();
+        let removed = gtk::TextTag::builder()
+            .strikethrough(true)
+            .background("rgba(224, 27, 36, 0.2)")
+            .build();
+        buffer.tag_table().add(&added);
+        buffer.tag_table().add(&removed);
+        for part in parts {
+            let from = buffer.end_iter().offset();
+            buffer.insert(
+                &mut buffer.end_iter(),
+                &part.text().replace('\0', "\u{FFFD}"),
+            );
+            let tag = match part {
+                Part::Same(_) => continue,
+                Part::Added(_) => &added,
+                Part::Removed(_) => &removed,
+            };
+            buffer.apply_tag(tag, &buffer.iter_at_offset(from), &buffer.end_iter());
+        }
+        self.imp().text_view.set_buffer(Some(&buffer));
+    }
+
+    // ---- What can be done with a version ----
+
+    fn add_actions(&self) {
+        let imp = self.imp();
+        let action = |name: &str, act: fn(&Self)| {
+            gio::ActionEntry::builder(name)
+                .activate(clone!(
+                    #[weak(rename_to = dialog)]
+                    self,
+                    move |_: &gio::SimpleActionGroup, _, _| act(&dialog)
+                ))
+                .build()
+        };
+        let changes = gio::ActionEntry::builder("show-changes")
+            .state(true.to_variant())
+            .change_state(clone!(
+                #[weak(rename_to = dialog)]
+                self,
+                move |_: &gio::SimpleActionGroup, action, state| {
+                    let Some(is_on) = state.and_then(glib::Variant::get::<bool>) else {
+                        return;
+                    };
+                    action.set_state(&is_on.to_variant());
+                    dialog.imp().shows_changes.set(is_on);
+                    dialog.show_version();
+                }
+            ))
+            .build();
+        imp.actions.add_action_entries([
+            changes,
+            action("restore", Self::restore),
+            action("name", Self::ask_for_name),
+            action("copy", Self::copy),
+            action("save", Self::save),
+        ]);
+        self.insert_action_group("history", Some(&imp.actions));
+    }
+
+    fn set_enabled(&self, name: &str, is_enabled: bool) {
+        let action = self.imp().actions.lookup_action(name);
+        if let Some(action) = action.and_downcast::<gio::SimpleAction>() {
+            action.set_enabled(is_enabled);
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.imp().toasts.add_toast(adw::Toast::new(text));
+    }
+
+    /// Ends the dialog: undo takes the restoring back like any other edit.
+    fn restore(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        let text = self.imp().text.borrow().clone();
+        if document.restore_text(&text).is_ok() {
+            self.close();
+        } else {
+            self.say(&gettext("The version could not be restored"));
+        }
+    }
+
+    fn copy(&self) {
+        self.clipboard().set_text(&self.imp().text.borrow());
+        self.say(&gettext("Text Copied"));
+    }
+
+    fn save(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        let title = display_title(&document.title()).replace('/', "-");
+        let files = gtk::FileDialog::builder()
+            .initial_name(format!("{title}.md"))
+            .build();
+        let text = self.imp().text.borrow().clone();
+        let dialog = self.clone();
+        let parent = self.root().and_downcast::<gtk::Window>();
+        glib::spawn_future_local(async move {
+            // Whoever cancels wants nothing saved.
+            let Ok(file) = files.save_future(parent.as_ref()).await else {
+                return;
+            };
+            let written = file.replace_contents_future(
+                text.into_bytes(),
+                None,
+                false,
+                gio::FileCreateFlags::REPLACE_DESTINATION,
+            );
+            match written.await {
+                Ok(_) => dialog.say(&gettext("Copy Saved")),
+                Err(_) => dialog.say(&gettext("The copy could not be saved")),
+            }
+        });
+    }
+
+    fn ask_for_name(&self) {
+        let question = adw::AlertDialog::new(
+            Some(&gettext("Name This Version")),
+            Some(&gettext("Everybody in the document sees the name.")),
+        );
+        let entry = adw::EntryRow::builder().title(gettext("Name")).build();
+        let list = gtk::ListBox::builder()
+            .selection_mode(gtk::SelectionMode::None)
+            .css_classes(["boxed-list"])
+            .build();
+        list.append(&entry);
+        question.set_extra_child(Some(&list));
+        question.add_responses(&[("cancel", &gettext("_Cancel")), ("name", &gettext("_Name"))]);
+        question.set_response_appearance("name", adw::ResponseAppearance::Suggested);
+        question.set_default_response(Some("name"));
+        question.set_close_response("cancel");
+        question.set_response_enabled("name", false);
+        entry.connect_changed(clone!(
+            #[weak]
+            question,
+            move |entry| question.set_response_enabled("name", !entry.text().trim().is_empty())
+        ));
+        let dialog = self.clone();
+        glib::spawn_future_local(async move {
+            let answer = question.choose_future(Some(&dialog)).await;
+            if answer == "name" {
+                dialog.name(&entry.text());
+            }
+        });
+    }
+
+    fn name(&self, name: &str) {
+        let place = self.imp().shown.get();
+        let version = self
+            .imp()
+            .versions
+            .borrow()
+            .get(place)
+            .map(|shown| shown.version.clone());
+        let is_named = self
+            .document()
+            .zip(version)
+            .is_some_and(|(document, version)| document.name_version(&version, name));
+        if is_named {
+            self.load();
+        } else {
+            self.say(&gettext("The version could not be named"));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Shows by colour, and by a line below it, who wrote which part of the text.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use gtk::pango;
+use gtk::prelude::*;
+use reflection_doc::objects::Document;
+use reflection_node::identity::AuthorId;
+
+use super::text_buffer::TextBuffer;
+use crate::people::colour;
+
+/// How much of a person's colour lies behind the text, so that it can be read in any scheme.
+const BACKGROUND_ALPHA: f32 = 0.16;
+
+/// The marks of authors in one text.
+#[derive(Debug, Default)]
+pub struct Authorship {
+    tags: RefCell<HashMap<AuthorId, gtk::TextTag>>,
+}
+
+impl Authorship {
+    /// Marks the whole text anew.
+    pub fn show(&self, buffer: &TextBuffer, document: &Document) {
+        self.hide(buffer);
+        let people = document.authors();
+        for run in document.author_runs() {
+            let Some(author) = run.author else { continue };
+            let index = people.get(&author).map(|author| author.persona().colour);
+            let tag = self.tag(buffer, author, index.unwrap_or_default());
+            let place = |at: usize| buffer.iter_at_offset(i32::try_from(at).unwrap_or(i32::MAX));
+            buffer.apply_tag(&tag, &place(run.from), &place(run.to));
+        }
+    }
+
+    /// Takes all marks away.
+    pub fn hide(&self, buffer: &TextBuffer) {
+        let (start, end) = buffer.bounds();
+        for tag in self.tags.borrow().values() {
+            buffer.remove_tag(tag, &start, &end);
+        }
+    }
+
+    fn tag(&self, buffer: &TextBuffer, author: AuthorId, index: u32) -> gtk::TextTag {
+        let mut tags = self.tags.borrow_mut();
+        let make = || {
+            let colour = colour(index);
+            let tag = gtk::TextTag::builder()
+                .background_rgba(&colour.with_alpha(BACKGROUND_ALPHA))
+                .underline(pango::Underline::Single)
+                .underline_rgba(&colour)
+                .build();
+            buffer.tag_table().add(&tag);
+            tag
+        };
+        tags.entry(author).or_insert_with(make).clone()
+    }
+}

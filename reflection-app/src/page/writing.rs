@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What keys do to the text besides typing: undo, lists, emphasis, ticks.
+//!
+//! All of it is worked out by the document's engine and comes back as changes of the text, so
+//! the buffer never changes by itself.
+
+use glib::clone;
+use gtk::prelude::*;
+use gtk::subclass::prelude::*;
+use gtk::{gdk, glib};
+use reflection_doc::engine::{
+    self, Emphasis, Rewrite, Selection, continue_list, indent, outdent, toggle_emphasis,
+};
+use reflection_doc::objects::Document;
+
+use super::text_view::{TextView, imp};
+
+/// Names, and what they do.
+const COMMANDS: [(&str, fn(&TextView)); 6] = [
+    ("text.bold", |view| view.emphasise(Emphasis::Bold)),
+    ("text.italic", |view| view.emphasise(Emphasis::Italic)),
+    ("text.struck", |view| {
+        view.emphasise(Emphasis::Strikethrough)
+    }),
+    ("text.code", |view| view.emphasise(Emphasis::Code)),
+    ("text.link", |view| {
+        view.rewrite(|text, selection| Some(engine::link(text, selection)));
+    }),
+    ("text.tick", TextView::tick),
+];
+
+/// Installs the actions of the text and the keys for them.
+pub(super) fn install_actions(klass: &mut <imp::TextView as ObjectSubclass>::Class) {
+    // In place of GTK's own: the document knows what is one's own, the buffer does not.
+    klass.install_action("text.undo", None, |view: &TextView, _, _| {
+        view.reverse(Document::undo);
+    });
+    klass.install_action("text.redo", None, |view: &TextView, _, _| {
+        view.reverse(Document::redo);
+    });
+    for (name, act) in COMMANDS {
+        klass.install_action(name, None, move |view: &TextView, _, _| act(view));
+    }
+    let control = gdk::ModifierType::CONTROL_MASK;
+    for (key, modifiers, action) in [
+        (gdk::Key::b, control, "text.bold"),
+        (gdk::Key::i, control, "text.italic"),
+        (gdk::Key::k, control, "text.link"),
+        (gdk::Key::Return, control, "text.tick"),
+    ] {
+        klass.add_binding_action(key, modifiers, action);
+    }
+}
+
+impl TextView {
+    /// Says which of undo and redo there is something for.
+    pub fn show_reversible(&self, document: &Document) {
+        self.action_set_enabled("text.undo", document.can_undo());
+        self.action_set_enabled("text.redo", document.can_redo());
+    }
+
+    /// Takes the keys that the text view would have for itself otherwise. One that does nothing
+    /// here is left to it, and so are all of them while an input method is composing.
+    pub(super) fn take_keys(&self) {
+        self.connect_preedit_changed(|view, composed| {
+            view.imp().is_composing.set(!composed.is_empty());
+        });
+        let keys = gtk::EventControllerKey::new();
+        keys.set_propagation_phase(gtk::PropagationPhase::Capture);
+        keys.connect_key_pressed(clone!(
+            #[weak(rename_to = view)]
+            self,
+            #[upgrade_or]
+            glib::Propagation::Proceed,
+            move |_, key, _, modifiers| {
+                if !view.imp().is_composing.get() && view.key_pressed(key, modifiers) {
+                    glib::Propagation::Stop
+                } else {
+                    glib::Propagation::Proceed
+                }
+            }
+        ));
+        self.add_controller(keys);
+    }
+
+    /// Whether the key did something.
+    fn key_pressed(&self, key: gdk::Key, modifiers: gdk::ModifierType) -> bool {
+        const CONTROL: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK;
+        const SHIFT: gdk::ModifierType = gdk::ModifierType::SHIFT_MASK;
+        let held = modifiers
+            & (CONTROL | SHIFT | gdk::ModifierType::ALT_MASK | gdk::ModifierType::SUPER_MASK);
+        let (is_plain, is_control) = (held.is_empty(), held == CONTROL);
+        match key.to_lower() {
+            gdk::Key::Return | gdk::Key::KP_Enter if is_plain => self.rewrite(continue_list),
+            gdk::Key::Tab if is_plain => self.is_in_list() && self.rewrite(indent),
+            gdk::Key::Tab | gdk::Key::ISO_Left_Tab if held == SHIFT => {
+                self.is_in_list() && self.rewrite(outdent)
+            }
+            gdk::Key::z if is_control => self.reverse(Document::undo),
+            gdk::Key::y if is_control => self.reverse(Document::redo),
+            gdk::Key::z if held == CONTROL | SHIFT => self.reverse(Document::redo),
+            _ => false,
+        }
+    }
+
+    fn reverse(&self, reverse: fn(&Document) -> Option<Selection>) -> bool {
+        let Some(document) = self.text_buffer().document() else {
+            return false;
+        };
+        match reverse(&document) {
+            Some(selection) => self.show_changed(selection),
+            None => self.error_bell(),
+        }
+        true
+    }
+
+    fn emphasise(&self, emphasis: Emphasis) {
+        self.rewrite(|text, selection| Some(toggle_emphasis(text, selection, emphasis)));
+    }
+
+    /// Ticks the task in the caret's line, or takes its tick away.
+    fn tick(&self) {
+        let is_done = self.rewrite(|text, selection| {
+            let edit = engine::toggle_task(text, selection.caret)?;
+            Some(Rewrite {
+                edits: vec![edit],
+                selection,
+            })
+        });
+        if !is_done {
+            self.error_bell();
+        }
+    }
+
+    /// Does what `work_out` makes of the text and the selection. `false` if that is nothing.
+    fn rewrite(&self, work_out: impl FnOnce(&str, Selection) -> Option<Rewrite>) -> bool {
+        let buffer = self.text_buffer();
+        let Some(document) = buffer.document().filter(|_| self.is_editable()) else {
+            return false;
+        };
+        let Some(rewrite) = work_out(&document.text(), buffer.present_selection()) else {
+            return false;
+        };
+        match document.rewrite(&rewrite) {
+            Ok(selection) => self.show_changed(selection),
+            Err(_) => self.error_bell(),
+        }
+        true
+    }
+
+    fn show_changed(&self, selection: Selection) {
+        let buffer = self.text_buffer();
+        buffer.show_selection(selection);
+        self.scroll_mark_onscreen(&buffer.get_insert());
+    }
+
+    /// Whether Tab means something else than a tab here.
+    fn is_in_list(&self) -> bool {
+        let buffer = self.text_buffer();
+        if buffer.has_selection() {
+            return true;
+        }
+        let mut start = buffer.iter_at_mark(&buffer.get_insert());
+        start.set_line_offset(0);
+        let mut end = start;
+        end.forward_to_line_end();
+        let line = buffer.slice(&start, &end, false);
+        let marks = line.trim_start();
+        let is_numbered = marks
+            .trim_start_matches(|sign: char| sign.is_ascii_digit())
+            .starts_with(". ")
+            && marks.starts_with(|sign: char| sign.is_ascii_digit());
+        is_numbered
+            || ["- ", "* ", "+ "]
+                .iter()
+                .any(|mark| marks.starts_with(mark))
+    }
+}
