@@ -95,8 +95,10 @@ fn a_backup_that_was_written_to_is_joined_with_what_others_hold() {
     );
     at_alice.terminate();
     // Carol held the branch that lost, and hears of it from Bob alone.
+    let address = at_bob.ready["addresses"][0].as_str().unwrap();
+    let peer = format!("{}@{address}", at_bob.ready["id"].as_str().unwrap());
     at_bob.terminate();
-    let at_carol = carol.online();
+    let at_carol = carol.online_with(&["--peer", &peer]);
     let _at_bob = bob.online();
     at_carol.wait_for("fork", |_| true);
     has(&carol, &text);
@@ -127,7 +129,6 @@ fn two_devices_with_one_key_come_to_rest() {
         }
         for device in [&alice, &copied, &alice, &copied] {
             let online = device.online();
-            online.wait_for("sync-finished", |_| true);
             eventually("they are equal", || device.cat() == bob.cat());
             online.terminate();
         }
