@@ -165,6 +165,18 @@ impl FromStr for Code {
     }
 }
 
+/// Decodes what is behind the checksum of a code.
+#[cfg(feature = "testing")]
+pub(crate) fn probe_payload(access: Access, payload: &[u8]) {
+    let _ = decode_payload(access, payload);
+}
+
+/// What is behind the checksum of a code.
+#[cfg(feature = "testing")]
+pub(crate) fn payload_of(code: &Code) -> Vec<u8> {
+    code.to_payload().to_vec()
+}
+
 fn decode_payload(access: Access, payload: &[u8]) -> Result<Code, CodeError> {
     let (&version, rest) = payload.split_first().ok_or(CodeError::Damaged)?;
     if version != FORMAT_VERSION {

@@ -26,4 +26,6 @@ pub(crate) use cipher::{
 };
 pub use code::{Code, CodeError, Hint};
 pub(crate) use code::{decode_hints, encode_hints};
+#[cfg(feature = "testing")]
+pub(crate) use code::{payload_of, probe_payload};
 pub use keys::{Access, DocumentKeys, DocumentSecret, TopicId};

@@ -6,3 +6,6 @@ pub(crate) mod bootstrap;
 pub(crate) mod mdns;
 mod rendezvous;
 mod rendezvous_frame;
+
+#[cfg(feature = "testing")]
+pub(crate) use rendezvous_frame::probe as probe_rendezvous;

@@ -129,6 +129,14 @@ impl Frame {
     }
 }
 
+/// Decodes a frame without its length.
+#[cfg(feature = "testing")]
+pub(crate) fn probe(bytes: &[u8]) {
+    if let Ok(frame) = Frame::decode(bytes) {
+        assert!(Frame::decode(&frame.encode()[4..]).is_ok());
+    }
+}
+
 fn encode_reach(
     encoder: &mut Encoder<&mut Vec<u8>>,
     reach: &Reach,

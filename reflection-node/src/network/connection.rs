@@ -22,10 +22,13 @@ use crate::events::{Event, Route};
 use crate::identity::AuthorId;
 use crate::replication::driver::{Link, Told};
 use crate::shared::Shared;
-use crate::sync::driver::{Driver, DriverError, Outcome, Streams, present_heights, read_frame};
+use crate::sync::driver::{
+    Driver, DriverError, Outcome, Streams, next_frame, present_heights, read_frame,
+};
 use crate::sync::frame::{Frame, MARKS_PER_FRAME_MAX};
 use crate::sync::heights::Heights;
 use crate::sync::matching::Matching;
+use crate::sync::patience;
 use crate::sync::proof::Salts;
 use crate::sync::session::Session;
 
@@ -37,6 +40,12 @@ const CONTROL_FRAME_BYTES_MAX: usize = 64 * 1024;
 const STRANGER_TIMEOUT: Duration = Duration::from_secs(10);
 /// With this QUIC code a connection is closed on which nothing was in common.
 const STRANGER_CODE: u32 = 3;
+/// With this one if a document stream does not begin with an `Open`.
+const OPENING_CODE: u32 = 4;
+/// Document streams at once that have not been opened yet.
+const OPENINGS_MAX: usize = 64;
+/// Bytes of a document stream that are read at once.
+const STREAM_BUFFER_BYTES: usize = 64 * 1024;
 /// Control frames that wait to be handled.
 const CONTROL_QUEUE_MAX: usize = 16;
 
@@ -75,7 +84,7 @@ pub(super) async fn run(
         is_local_only,
     } = dialled;
     let peer = AuthorId::from(connection.remote_id());
-    let greet = tokio::time::timeout(HELLO_TIMEOUT, greet(&connection, boot, is_dialer));
+    let greet = tokio::time::timeout(patience(HELLO_TIMEOUT), greet(&connection, boot, is_dialer));
     let greeted = tokio::select! {
         () = cancel.cancelled() => return,
         greeted = greet => greeted,
@@ -273,7 +282,7 @@ impl Served {
         let mut documents = self.shared.watch_documents();
         let grown = self.shared.commits.follow();
         let mut paths = self.connection.path_events();
-        let mut deadline = Instant::now() + STRANGER_TIMEOUT;
+        let mut deadline = Instant::now() + patience(STRANGER_TIMEOUT);
         // The side that dialled speaks first; the other one knows its documents and waits.
         let added = self.matching.add(&self.shared.all_keys());
         if is_dialer && self.offer(&mut send, &added).await.is_err() {
@@ -308,7 +317,7 @@ impl Served {
                 },
                 changed = documents.changed() => match changed {
                     Ok(()) => {
-                        deadline = Instant::now() + STRANGER_TIMEOUT;
+                        deadline = Instant::now() + patience(STRANGER_TIMEOUT);
                         self.documents_changed(&mut send).await
                     }
                     Err(_) => Err("closed here".into()),
@@ -458,7 +467,7 @@ impl Served {
 
     pub(super) async fn open(&mut self, topic: TopicId) -> Option<()> {
         let token = self.matching.token_of(&topic)?;
-        let opening = tokio::time::timeout(HELLO_TIMEOUT, self.connection.open_bi());
+        let opening = tokio::time::timeout(patience(HELLO_TIMEOUT), self.connection.open_bi());
         let (send, receive) = opening.await.ok()?.ok()?;
         let streams = Streams {
             send,
@@ -562,7 +571,7 @@ fn note_meeting(shared: &Arc<Shared>, peer: AuthorId) {
 /// Writes a control frame. A peer that does not read is not waited for.
 pub(super) async fn say(send: &mut SendStream, frame: &Frame) -> Result<(), String> {
     let bytes = frame.encode();
-    match tokio::time::timeout(HELLO_TIMEOUT, send.write_all(&bytes)).await {
+    match tokio::time::timeout(patience(HELLO_TIMEOUT), send.write_all(&bytes)).await {
         Ok(written) => written.map_err(|error| error.to_string()),
         Err(_) => Err("the peer does not read".into()),
     }
@@ -573,7 +582,7 @@ async fn read_control(
     control: mpsc::Sender<Result<Frame, DriverError>>,
 ) {
     loop {
-        let frame = read_frame(&mut receive, CONTROL_FRAME_BYTES_MAX).await;
+        let frame = next_frame(&mut receive, CONTROL_FRAME_BYTES_MAX).await;
         let is_last = frame.is_err();
         if control.send(frame.map(|(frame, _)| frame)).await.is_err() || is_last {
             return;
@@ -581,16 +590,20 @@ async fn read_control(
     }
 }
 
-/// Accepts document streams and reads the first frame of each.
+/// Accepts document streams and reads the first frame of each. A stream that does not begin as it
+/// must ends the connection.
 async fn accept(connection: Connection, opened: mpsc::Sender<Opened>) {
     let mut opening = tokio::task::JoinSet::new();
     while let Ok((send, receive)) = connection.accept_bi().await {
         while opening.try_join_next().is_some() {}
-        let opened = opened.clone();
+        if opening.len() >= OPENINGS_MAX {
+            opening.join_next().await;
+        }
+        let (opened, connection) = (opened.clone(), connection.clone());
         opening.spawn(async move {
-            let mut receive = BufReader::with_capacity(64 * 1024, receive);
+            let mut receive = BufReader::with_capacity(STREAM_BUFFER_BYTES, receive);
             let first = tokio::time::timeout(
-                HELLO_TIMEOUT,
+                patience(HELLO_TIMEOUT),
                 read_frame(&mut receive, CONTROL_FRAME_BYTES_MAX),
             );
             let streams = |receive| Streams { send, receive };
@@ -601,7 +614,11 @@ async fn accept(connection: Connection, opened: mpsc::Sender<Opened>) {
                     streams: streams(receive),
                 },
                 Ok(Ok((Frame::Assignments, _))) => Opened::Assignments(streams(receive)),
-                _ => return,
+                Ok(Err(DriverError::Connection(_))) => return,
+                _ => {
+                    connection.close(OPENING_CODE.into(), b"a stream was not opened");
+                    return;
+                }
             };
             let _ = opened.send(stream).await;
         });

@@ -24,6 +24,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use connection::seen_at;
+#[cfg(feature = "testing")]
+pub(crate) use endpoint::ALPN;
 pub use endpoint::NetworkError;
 pub(crate) use endpoint::{endpoint_addr, is_local, own_hint};
 pub(crate) use peers::PeersHandle;

@@ -113,6 +113,7 @@ impl Served {
         let status = PeerStatus {
             is_exchanged: true,
             is_in_step: true,
+            // News of the document says otherwise by itself.
             position: Position::MAX,
         };
         self.shared.set_statuses(self.peer, &numbered, Some(status));

@@ -168,6 +168,14 @@ impl Message {
     }
 }
 
+/// Decodes what is under the seal of a message.
+#[cfg(feature = "testing")]
+pub(crate) fn probe(bytes: &[u8]) {
+    if let Ok(message) = Message::decode(bytes) {
+        assert!(Message::decode(&message.statement()).is_ok());
+    }
+}
+
 fn decode_here(decoder: &mut Decoder<'_>) -> Result<Said, Refusal> {
     let body = decoder.bytes()?;
     if body.len() > PRESENCE_BYTES_MAX {

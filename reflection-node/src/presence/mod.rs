@@ -15,6 +15,9 @@ mod message;
 mod room;
 mod rooms;
 
+#[cfg(feature = "testing")]
+pub(crate) use message::probe as probe_presence;
+
 pub use handle::{Person, Presence, PresenceError};
 pub use message::PRESENCE_BYTES_MAX;
 pub(crate) use message::{MESSAGE_BYTES_MAX, Message, Refusal, Said};

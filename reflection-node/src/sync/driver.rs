@@ -8,9 +8,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use iroh::endpoint::{RecvStream, SendStream};
-use tokio::io::{AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::exchange::{Action, Exchange, ExchangeError};
 use super::frame::{FRAME_BYTES_MAX, Frame};
 use super::heights::{Head, Heights};
+use super::patience;
 use super::session::{Request, Session};
 use crate::access::{Access, TopicId};
 use crate::events::Event;
@@ -36,6 +38,11 @@ use crate::store::{Durability, StoreError, forks, operations, peers};
 const INCOMING_KIB_MAX: usize = 2 * 1024;
 /// Frames that wait for the machine.
 const INCOMING_FRAMES_MAX: usize = 1024;
+/// While a frame is under way, so many bytes of it have to arrive in [`CHUNK_TIMEOUT`].
+const CHUNK_BYTES: usize = 16 * 1024;
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a peer may not take what is written to it.
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Writes that wait, each of some kibibytes or one frame.
 const OUTGOING_WRITES_MAX: usize = 4;
 
@@ -71,6 +78,39 @@ pub(crate) async fn read_frame(
     stream.read_exact(&mut bytes).await.map_err(read_error)?;
     let frame = Frame::decode(&bytes).map_err(|_| DriverError::Malformed)?;
     Ok((frame, length + 4))
+}
+
+/// Reads the next frame of a peer that may be silent as long as it likes, but not between the
+/// first byte of a frame and its last.
+pub(crate) async fn next_frame(
+    stream: &mut (impl AsyncBufRead + Unpin),
+    most: usize,
+) -> Result<(Frame, usize), DriverError> {
+    if stream.fill_buf().await.map_err(read_error)?.is_empty() {
+        return Err(DriverError::Ended);
+    }
+    let mut length = [0; 4];
+    read_in_time(stream, &mut length).await?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > most {
+        return Err(DriverError::Malformed);
+    }
+    let mut bytes = vec![0; length];
+    for chunk in bytes.chunks_mut(CHUNK_BYTES) {
+        read_in_time(stream, chunk).await?;
+    }
+    let frame = Frame::decode(&bytes).map_err(|_| DriverError::Malformed)?;
+    Ok((frame, length + 4))
+}
+
+async fn read_in_time(
+    stream: &mut (impl AsyncBufRead + Unpin),
+    bytes: &mut [u8],
+) -> Result<(), DriverError> {
+    match tokio::time::timeout(patience(CHUNK_TIMEOUT), stream.read_exact(bytes)).await {
+        Ok(read) => read.map(|_| ()).map_err(read_error),
+        Err(_) => Err(ExchangeError::TimedOut.into()),
+    }
 }
 
 #[allow(clippy::needless_pass_by_value)]
@@ -526,7 +566,7 @@ async fn read(
 ) {
     let budget = Arc::new(Semaphore::new(INCOMING_KIB_MAX));
     loop {
-        let result = read_frame(&mut stream, FRAME_BYTES_MAX).await;
+        let result = next_frame(&mut stream, FRAME_BYTES_MAX).await;
         let item = match result {
             Ok((frame, bytes)) => {
                 let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
@@ -546,7 +586,8 @@ async fn read(
 
 async fn write(mut stream: SendStream, mut outgoing: mpsc::Receiver<Vec<u8>>) {
     while let Some(bytes) = outgoing.recv().await {
-        if stream.write_all(&bytes).await.is_err() {
+        let writing = tokio::time::timeout(patience(WRITE_TIMEOUT), stream.write_all(&bytes));
+        if !matches!(writing.await, Ok(Ok(()))) {
             return;
         }
     }

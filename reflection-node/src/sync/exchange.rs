@@ -343,7 +343,9 @@ impl Exchange {
 
     /// When the peer is to be given up unless it says something before.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.session.is_starting().then_some(START_TIMEOUT)
+        self.session
+            .is_starting()
+            .then(|| super::patience(START_TIMEOUT))
     }
 
     /// Gives the peer up if its time is over.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What tests need of the node's inside: a seeded simulator, and ways to break things.
+//! What tests need of the node's inside: a seeded simulator, peers that keep no rules, decoders.
 //!
 //! Behind the feature `testing`, which no released program has.
 
 // What breaks here is a test.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+pub mod decoders;
+pub mod hostile;
 mod ledger;
 mod random;
 mod simulation;
