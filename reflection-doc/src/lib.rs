@@ -3,9 +3,11 @@
 
 #[cfg(feature = "objects")]
 pub mod bridge;
+pub mod company;
 pub mod engine;
 pub mod library;
 #[cfg(feature = "objects")]
 pub mod objects;
 pub mod open_document;
 pub mod persona;
+pub mod presence;

@@ -6,6 +6,7 @@ use reflection_node::access::{Access, TopicId};
 use reflection_node::operation::Kind;
 use reflection_node::pipeline::{DocumentStream, PublishError, Published};
 
+use crate::company::Company;
 use crate::engine::{Effect, Engine};
 use crate::library::{Library, LibraryError};
 
@@ -19,6 +20,8 @@ pub struct OpenDocument {
     pub publisher: Publisher,
     /// What may be done with it here.
     pub access: Access,
+    /// The others who have it open; `None` where the store could not tell who was seen there.
+    pub company: Option<Company>,
     /// Keeps others from opening it. To be kept as long as the engine.
     pub turn: HeldTurn,
 }

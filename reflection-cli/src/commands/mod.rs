@@ -13,6 +13,7 @@ mod document;
 mod edit;
 mod events;
 mod export;
+mod follow;
 mod history;
 mod id;
 mod import;

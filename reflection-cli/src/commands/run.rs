@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use super::follow::Followed;
 use super::{CommandError, Global};
 use crate::output::event;
 use crate::output::event_log::EventLog;
@@ -153,6 +154,7 @@ async fn tell(
 ) -> Result<(), CommandError> {
     let mut changed: BTreeSet<(TopicId, AuthorId)> = BTreeSet::new();
     let mut due: Option<Instant> = None;
+    let mut followed = Followed::begin(library.node().clone()).await;
     loop {
         let next = tokio::select! {
             next = events.next() => next,
@@ -162,6 +164,9 @@ async fn tell(
                 continue;
             }
         };
+        if let Some(event) = &next {
+            followed.heard(event).await;
+        }
         match next {
             None => return Ok(()),
             Some(Event::DocumentChanged { topic, author, .. }) => {

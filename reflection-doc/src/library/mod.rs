@@ -23,7 +23,9 @@ use reflection_node::pipeline::StreamError;
 use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{DocumentError, DocumentInfo, NetworkConfig, Node, StartError};
 
+use crate::company::Company;
 use crate::engine::{EditError, Engine, EngineError, HistoryError};
+
 use crate::open_document::{OpenDocument, PublishFailure, Publisher, Turn};
 use local::Flag;
 pub use local::LocalState;
@@ -152,11 +154,13 @@ impl Library {
             engine.set_profile(&profile.name, profile.colour);
         }
         let publisher = Publisher::new(self.node.clone(), *topic, engine.incarnation());
+        let presence = self.node.enter(topic).await.ok();
         Ok(OpenDocument {
             engine,
             stream,
             publisher,
             access,
+            company: presence.map(|presence| Company::new(self.node.clone(), presence)),
             turn: held,
         })
     }

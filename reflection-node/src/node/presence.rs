@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{DocumentError, Node};
 use crate::access::{Access, TopicId};
 use crate::identity::AuthorId;
-use crate::presence::{Person, Presence, PresenceError};
+use crate::presence::{Person, Presence, PresenceError, Room};
 use crate::store::{operations, participants};
 
 impl Node {
@@ -65,14 +65,21 @@ impl Node {
             for (author, seen_us) in room.seen() {
                 person(&mut people, author).raise(seen_us);
             }
-            for (author, said) in room.present() {
-                let person = person(&mut people, author);
-                person.is_here = true;
-                person.said = said.to_vec();
-            }
+            add_present(&mut people, room);
         });
         people.remove(&shared.id);
         Ok(people.into_values().collect())
+    }
+
+    /// Those who have an entered document open now. From memory: to be asked as often as presence
+    /// changes.
+    pub fn present(&self, topic: &TopicId) -> Vec<Person> {
+        let mut people = BTreeMap::new();
+        self.inner
+            .shared
+            .rooms
+            .with(topic, |room| add_present(&mut people, room));
+        people.into_values().collect()
     }
 
     /// Presence messages of an entered document that were refused since it was entered.
@@ -82,6 +89,14 @@ impl Node {
             .rooms
             .with(topic, |room| room.refused())
             .unwrap_or_default()
+    }
+}
+
+fn add_present(people: &mut BTreeMap<AuthorId, Person>, room: &Room) {
+    for (author, said) in room.present() {
+        let person = person(people, author);
+        person.is_here = true;
+        person.said = said.to_vec();
     }
 }
 

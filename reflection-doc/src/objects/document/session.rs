@@ -13,6 +13,7 @@ use reflection_node::pipeline::{Delivered, DocumentStream, StreamError};
 
 use super::properties::Document;
 use super::{DocumentPhase, EditRefused, SaveState, Trouble};
+use crate::company::Company;
 use crate::engine::{Effect, Engine, Pace, title};
 use crate::open_document::{HeldTurn, OpenDocument, Publisher};
 
@@ -38,6 +39,8 @@ pub(super) struct Session {
     position: Cell<Position>,
     /// How many bodies are on their way to the disk.
     pub(super) in_flight: Cell<usize>,
+    /// The others who have the document open.
+    pub(super) company: Option<Company>,
     /// Keeps others in this process from opening the document.
     _turn: HeldTurn,
 }
@@ -89,6 +92,7 @@ impl Document {
             waiting: RefCell::default(),
             position: Cell::new(opened.stream.position()),
             in_flight: Cell::new(0),
+            company: opened.company,
             _turn: opened.turn,
         });
         self.set_access(opened.access);
