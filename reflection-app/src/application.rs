@@ -123,13 +123,17 @@ impl Application {
             .unwrap_or_else(|| Window::new(self))
     }
 
-    /// Joins by links.
+    /// Joins by links and imports files.
     fn open_files(&self, files: &[gio::File]) {
         let window = self.main_window();
-        let link = files.iter().find(|file| file.has_uri_scheme("reflection"));
-        if let Some(link) = link {
+        let (links, files): (Vec<_>, Vec<_>) = files
+            .iter()
+            .cloned()
+            .partition(|file| file.has_uri_scheme("reflection"));
+        if let Some(link) = links.first() {
             window.join_by_link(&link.uri());
         }
+        window.import_files(files);
         window.present();
     }
 
@@ -155,6 +159,8 @@ impl Application {
         self.set_accels_for_action("window.close", &["<Control>w"]);
         self.set_accels_for_action("win.new-document", &["<Control>n"]);
         self.set_accels_for_action("win.join-document", &["<Control>j"]);
+        self.set_accels_for_action("win.import", &["<Control>o"]);
+        self.set_accels_for_action("win.search", &["<Control><Shift>f"]);
         self.set_accels_for_action("win.preferences", &["<Control>comma"]);
         let larger = ["<Control>plus", "<Control>equal", "<Control>KP_Add"];
         self.set_accels_for_action("app.zoom-in", &larger);

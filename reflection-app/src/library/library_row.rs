@@ -1,15 +1,37 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! One document in the list.
+//! One document in the list, or one that was found.
+
+use std::cell::RefCell;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use gettextrs::gettext;
+use gettextrs::{gettext, pgettext};
 use glib::clone;
-use gtk::{CompositeTemplate, TemplateChild, gdk, gio, glib};
-use reflection_doc::objects::Document;
+use gtk::{CompositeTemplate, TemplateChild, gdk, glib};
+use reflection_doc::library::Marked;
+use reflection_doc::objects::{Document, SearchHit};
 
 use super::display_title;
+use super::row_menu::row_menu;
 use super::when::when;
+use crate::people::AvatarStack;
+
+/// Size of the pictures of people, in pixels.
+const AVATAR_SIZE: i32 = 20;
+
+/// What of a document the row shows.
+const SHOWN: [&str; 10] = [
+    "title",
+    "preview",
+    "updated-us",
+    "is-unread",
+    "is-waiting",
+    "is-pinned",
+    "is-archived",
+    "is-read-only",
+    "chars",
+    "people-here",
+];
 
 mod imp {
     use super::*;
@@ -20,19 +42,33 @@ mod imp {
         #[template_child]
         pub(super) title: TemplateChild<gtk::Label>,
         #[template_child]
+        pub(super) preview: TemplateChild<gtk::Label>,
+        #[template_child]
         pub(super) subtitle: TemplateChild<gtk::Label>,
         #[template_child]
+        pub(super) pin: TemplateChild<gtk::Image>,
+        #[template_child]
         pub(super) unread_dot: TemplateChild<adw::Bin>,
+        #[template_child]
+        pub(super) people: TemplateChild<AvatarStack>,
         pub(super) document: glib::SignalGroup,
+        pub(super) hit: RefCell<Option<SearchHit>>,
+        /// What the row is known to assistive technology as.
+        pub(super) item: glib::WeakRef<gtk::ListItem>,
     }
 
     impl Default for LibraryRow {
         fn default() -> Self {
             Self {
                 title: TemplateChild::default(),
+                preview: TemplateChild::default(),
                 subtitle: TemplateChild::default(),
+                pin: TemplateChild::default(),
                 unread_dot: TemplateChild::default(),
+                people: TemplateChild::default(),
                 document: glib::SignalGroup::new::<Document>(),
+                hit: RefCell::default(),
+                item: glib::WeakRef::new(),
             }
         }
     }
@@ -44,10 +80,8 @@ mod imp {
         type ParentType = adw::Bin;
 
         fn class_init(klass: &mut Self::Class) {
+            AvatarStack::ensure_type();
             klass.bind_template();
-            klass.install_action("row.menu", None, |row: &super::LibraryRow, _, _| {
-                row.show_menu(None);
-            });
         }
 
         fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
@@ -59,7 +93,7 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             let row = self.obj();
-            for property in ["title", "updated-us", "is-unread", "is-waiting", "chars"] {
+            for property in SHOWN {
                 self.document.connect_notify_local(
                     Some(property),
                     clone!(
@@ -69,7 +103,7 @@ mod imp {
                     ),
                 );
             }
-            row.add_menu_gestures();
+            row.add_gestures();
         }
     }
 
@@ -84,16 +118,33 @@ glib::wrapper! {
         @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
 }
 
-impl Default for LibraryRow {
-    fn default() -> Self {
-        glib::Object::new()
-    }
-}
-
 impl LibraryRow {
+    /// A row for an item of a list.
+    pub fn new(item: &gtk::ListItem) -> Self {
+        let row: Self = glib::Object::new();
+        row.imp().item.set(Some(item));
+        row
+    }
+
     /// Shows a document, or nothing.
     pub fn show(&self, document: Option<&Document>) {
-        self.imp().document.set_target(document);
+        self.imp().hit.take();
+        self.follow(document);
+    }
+
+    /// Shows a document with what was searched for in it.
+    pub fn show_hit(&self, hit: &SearchHit) {
+        self.imp().hit.replace(Some(hit.clone()));
+        self.follow(hit.document().as_ref());
+    }
+
+    fn follow(&self, document: Option<&Document>) {
+        let imp = self.imp();
+        imp.document.set_target(document);
+        if let Some(document) = document {
+            document.meet_people();
+            imp.people.show_others(&document.authors(), AVATAR_SIZE);
+        }
         self.refresh();
     }
 
@@ -106,17 +157,43 @@ impl LibraryRow {
             return;
         };
         let imp = self.imp();
-        imp.title.set_label(&display_title(&document.title()));
-        imp.subtitle.set_label(&subtitle(&document));
-        imp.unread_dot.set_visible(document.is_unread());
-        if document.is_unread() {
-            self.add_css_class("unread");
+        let title = display_title(&document.title());
+        let subtitle = subtitle(&document);
+        if let Some(hit) = &*imp.hit.borrow() {
+            let marked = hit.title();
+            if marked.text.is_empty() {
+                imp.title.set_label(&title);
+            } else {
+                imp.title.set_markup(&markup(&marked));
+            }
+            imp.preview.set_markup(&markup(&hit.snippet()));
+            imp.preview.set_lines(3);
+            imp.preview.set_wrap(true);
         } else {
-            self.remove_css_class("unread");
+            imp.title.set_label(&title);
+            imp.preview.set_label(&document.preview());
+        }
+        imp.preview.set_visible(!imp.preview.label().is_empty());
+        imp.subtitle.set_label(&subtitle);
+        imp.pin.set_visible(document.is_pinned());
+        imp.unread_dot.set_visible(document.is_unread());
+        self.mark("unread", document.is_unread());
+        self.mark("archived", document.is_archived());
+        if let Some(item) = imp.item.upgrade() {
+            item.set_accessible_label(&title);
+            item.set_accessible_description(&spoken(&document, &subtitle));
         }
     }
 
-    fn add_menu_gestures(&self) {
+    fn mark(&self, class: &str, is_marked: bool) {
+        if is_marked {
+            self.add_css_class(class);
+        } else {
+            self.remove_css_class(class);
+        }
+    }
+
+    fn add_gestures(&self) {
         // A list that is activated by single clicks would select what the pointer passes over.
         let open = gtk::GestureClick::builder()
             .button(gdk::BUTTON_PRIMARY)
@@ -126,7 +203,7 @@ impl LibraryRow {
             self,
             move |_, _, x, y| {
                 if row.contains(x, y) {
-                    row.open();
+                    row.activate_with_id("win.open-document");
                 }
             }
         ));
@@ -155,26 +232,24 @@ impl LibraryRow {
         self.add_controller(press);
     }
 
-    fn open(&self) {
+    /// Deletes the document, which can be undone.
+    pub fn delete(&self) {
+        self.activate_with_id("win.delete-document");
+    }
+
+    fn activate_with_id(&self, action: &str) {
         if let Some(document) = self.document() {
-            // The window has this action for as long as there is a list.
-            let _ = self.activate_action("win.open-document", Some(&document.id().to_variant()));
+            // The window has these actions for as long as there is a list.
+            let _ = self.activate_action(action, Some(&document.id().to_variant()));
         }
     }
 
     /// Opens the menu where the pointer is, or below the row.
-    fn show_menu(&self, at: Option<(f64, f64)>) {
+    pub fn show_menu(&self, at: Option<(f64, f64)>) {
         let Some(document) = self.document() else {
             return;
         };
-        let menu = gio::Menu::new();
-        let delete = gio::MenuItem::new(Some(&gettext("_Delete…")), None);
-        delete.set_action_and_target_value(
-            Some("win.delete-document"),
-            Some(&document.id().to_variant()),
-        );
-        menu.append_item(&delete);
-        let popover = gtk::PopoverMenu::from_model(Some(&menu));
+        let popover = gtk::PopoverMenu::from_model(Some(&row_menu(&document)));
         popover.set_has_arrow(false);
         popover.set_halign(gtk::Align::Start);
         popover.set_parent(self);
@@ -191,12 +266,64 @@ impl LibraryRow {
     }
 }
 
+/// State and time, the state only where it is not the usual one.
 fn subtitle(document: &Document) -> String {
-    if document.is_waiting() {
-        gettext("Waiting for the others")
+    let time = when(document.updated_us());
+    let state = if document.is_waiting() {
+        return gettext("Waiting for the others");
     } else if document.chars() == 0 {
         gettext("Empty")
+    } else if document.is_archived() {
+        gettext("Archived")
+    } else if document.is_read_only() {
+        gettext("Read only")
     } else {
-        when(document.updated_us())
+        return time;
+    };
+    // Translators: the state of a document and when it was changed, such as “Archived · Yesterday”.
+    pgettext("document row", "{state} · {time}")
+        .replace("{state}", &state)
+        .replace("{time}", &time)
+}
+
+/// What the signs of the row say, in words.
+fn spoken(document: &Document, subtitle: &str) -> String {
+    let mut words = Vec::new();
+    if document.is_unread() {
+        words.push(gettext("Changed since it was last open"));
+    }
+    if document.is_pinned() {
+        words.push(gettext("Pinned"));
+    }
+    words.push(subtitle.to_owned());
+    words.join(", ")
+}
+
+/// A text with its hits in bold.
+fn markup(marked: &Marked) -> String {
+    let pieces = marked.pieces().into_iter();
+    pieces
+        .map(|(piece, is_hit)| {
+            let piece = glib::markup_escape_text(&piece);
+            if is_hit {
+                format!("<b>{piece}</b>")
+            } else {
+                piece.into()
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_are_bold_and_signs_are_no_markup() {
+        let marked = Marked {
+            text: "a <b> & c".into(),
+            hits: std::iter::once(8..9).collect(),
+        };
+        assert_eq!(markup(&marked), "a &lt;b&gt; &amp; <b>c</b>");
     }
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The documents of this device.
 
-mod deletion;
 mod library_page;
 mod library_row;
+mod row_factory;
+mod row_menu;
 mod title;
 mod welcome_page;
 mod when;
 mod zoom_controls;
 
-pub use deletion::confirm_deletion;
 pub use library_page::LibraryPage;
 pub use title::display_title;
 pub use welcome_page::WelcomePage;

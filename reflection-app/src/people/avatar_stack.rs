@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The people of a document as overlapping pictures, for a header bar.
+//! The people of a document as overlapping pictures: who is here, or all the others.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use glib::clone;
 use gtk::glib;
@@ -13,7 +13,7 @@ use super::avatar::Avatar;
 
 /// Most pictures side by side; the list has everybody.
 const AVATARS_MAX: usize = 3;
-/// Size of each, in pixels.
+/// Size of each, in pixels, unless told otherwise.
 const SIZE: i32 = 26;
 /// How much each covers of the one before, in pixels.
 const OVERLAP: i32 = 8;
@@ -25,6 +25,8 @@ mod imp {
     pub struct AvatarStack {
         pub(super) authors: RefCell<Option<Authors>>,
         pub(super) handler: RefCell<Option<glib::SignalHandlerId>>,
+        /// The size for showing all the others; 0 for showing who is here.
+        pub(super) others_size: Cell<i32>,
     }
 
     #[glib::object_subclass]
@@ -71,6 +73,12 @@ impl AvatarStack {
         self.refresh();
     }
 
+    /// Shows everybody but this device from now on, and nothing where there is nobody.
+    pub fn show_others(&self, authors: &Authors, size: i32) {
+        self.imp().others_size.set(size);
+        self.show(authors);
+    }
+
     fn forget(&self) {
         let imp = self.imp();
         if let (Some(authors), Some(handler)) = (imp.authors.take(), imp.handler.take()) {
@@ -87,6 +95,13 @@ impl AvatarStack {
             return;
         };
         let everybody = authors.to_vec();
+        let others_size = self.imp().others_size.get();
+        if others_size > 0 {
+            let others = everybody.iter().filter(|author| !author.is_this_device());
+            self.fill(others.take(AVATARS_MAX), others_size);
+            self.set_visible(self.first_child().is_some());
+            return;
+        }
         let mut shown: Vec<&Author> = everybody
             .iter()
             .filter(|author| author.is_here() && !author.is_this_device())
@@ -95,8 +110,12 @@ impl AvatarStack {
         if shown.is_empty() {
             shown.extend(everybody.iter().find(|author| author.is_this_device()));
         }
-        for (number, author) in shown.into_iter().enumerate() {
-            let avatar = Avatar::new(author, SIZE);
+        self.fill(shown.into_iter(), SIZE);
+    }
+
+    fn fill<'a>(&self, people: impl Iterator<Item = &'a Author>, size: i32) {
+        for (number, author) in people.enumerate() {
+            let avatar = Avatar::new(author, size);
             if number > 0 {
                 avatar.add_ring();
             }

@@ -7,18 +7,16 @@ use gettextrs::gettext;
 use gtk::glib;
 use reflection_doc::objects::Document;
 
-use super::{Window, imp};
-use crate::library::confirm_deletion;
+use super::{Window, files, imp, shelf};
 use crate::preferences::PreferencesDialog;
 use crate::share::JoinDialog;
 
 /// Actions that need an open library.
-const SERVICE_ACTIONS: [&str; 5] = [
+const SERVICE_ACTIONS: [&str; 4] = [
     "win.preferences",
     "win.new-document",
     "win.join-document",
     "win.open-document",
-    "win.delete-document",
 ];
 
 impl Window {
@@ -40,24 +38,18 @@ impl Window {
                 window.open_document(&document);
             }
         });
-        klass.install_action_async(
-            "win.delete-document",
-            Some(id),
-            |window: Self, _, id| async move {
-                if let Some(document) = window.document_by_id(id.as_ref()) {
-                    window.delete_document(&document).await;
-                }
-            },
-        );
+        Self::install_shelf_actions(klass);
+        Self::install_file_actions(klass);
     }
 
     pub(super) fn set_service_actions_enabled(&self, enabled: bool) {
-        for action in SERVICE_ACTIONS {
+        let actions = SERVICE_ACTIONS.iter().chain(&shelf::ACTIONS);
+        for action in actions.chain(&files::ACTIONS) {
             self.action_set_enabled(action, enabled);
         }
     }
 
-    fn document_by_id(&self, id: Option<&glib::Variant>) -> Option<Document> {
+    pub(super) fn document_by_id(&self, id: Option<&glib::Variant>) -> Option<Document> {
         let topic = id?.str()?.parse().ok()?;
         self.service()?.documents().get(&topic)
     }
@@ -88,18 +80,5 @@ impl Window {
             }
         });
         dialog.present(Some(self));
-    }
-
-    async fn delete_document(&self, document: &Document) {
-        let Some(service) = self.service() else {
-            return;
-        };
-        if !confirm_deletion(self, document).await {
-            return;
-        }
-        match service.delete_document(document).await {
-            Ok(()) => self.show_toast(&gettext("Document deleted")),
-            Err(_) => self.show_toast(&gettext("The document could not be deleted")),
-        }
     }
 }

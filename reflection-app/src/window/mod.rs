@@ -4,7 +4,9 @@
 
 mod actions;
 mod closing;
+mod files;
 mod restoring;
+mod shelf;
 
 use std::cell::{Cell, RefCell};
 
@@ -47,6 +49,8 @@ mod imp {
         pub(super) closing: Cell<closing::Closing>,
         /// The text of a link that is to be joined once the library is open.
         pub(super) pending_code: RefCell<Option<String>>,
+        /// Files that are to be imported once the library is open.
+        pub(super) pending_files: RefCell<Vec<gio::File>>,
         /// The open library; none while starting.
         #[property(get)]
         service: RefCell<Option<Service>>,
@@ -87,6 +91,7 @@ mod imp {
             let window = self.obj();
             window.set_service_actions_enabled(false);
             window.restore_size();
+            window.accept_files();
             self.startup_page.connect_opened(clone!(
                 #[weak]
                 window,
@@ -140,13 +145,13 @@ impl Window {
 
     /// Says something about what was just done, for a moment.
     pub fn show_toast(&self, text: &str) {
-        self.imp().toasts.add_toast(adw::Toast::new(text));
+        self.imp().toasts.add_toast(shelf::toast(text));
     }
 
     fn show_library(&self, service: Service) {
         let imp = self.imp();
         let documents = service.documents();
-        imp.library_page.show(&documents);
+        imp.library_page.show(&service);
         documents.connect_items_changed(clone!(
             #[weak(rename_to = window)]
             self,
@@ -162,6 +167,7 @@ impl Window {
         if !self.join_pending() {
             self.restore_document();
         }
+        self.import_pending();
     }
 
     fn show_library_or_welcome(&self, documents: u32) {
@@ -200,6 +206,12 @@ impl Window {
         if let Some(page) = &*imp.page.borrow() {
             page.focus_text();
         }
+    }
+
+    /// The document on the page side.
+    pub(super) fn shown_document(&self) -> Option<Document> {
+        let page = self.imp().page.borrow();
+        page.as_ref().and_then(DocumentPage::document)
     }
 
     /// Takes the document off the page side.

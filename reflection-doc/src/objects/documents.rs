@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! All documents of this device as a list model, the last changed first.
+//! All documents of this device as a list model: first the pinned ones, last those put away, and
+//! among each the last changed first.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -57,6 +58,15 @@ impl Default for Documents {
     }
 }
 
+/// What the order follows.
+fn place(document: &Document) -> (bool, bool, Reverse<u64>) {
+    (
+        document.is_archived(),
+        !document.is_pinned(),
+        Reverse(document.updated_us()),
+    )
+}
+
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -84,15 +94,22 @@ impl Documents {
             return known;
         }
         let document = Document::new(library, summary);
-        document.connect_updated_us_notify(glib::clone!(
-            #[weak(rename_to = documents)]
-            self,
-            move |document| documents.put_in_place(document)
-        ));
+        for property in ["updated-us", "is-pinned", "is-archived"] {
+            document.connect_notify_local(
+                Some(property),
+                glib::clone!(
+                    #[weak(rename_to = documents)]
+                    self,
+                    move |document, property| {
+                        // Filters look again at what is announced.
+                        documents.put_in_place(document, property.name() == "is-archived");
+                    }
+                ),
+            );
+        }
         let position = {
             let mut documents = self.imp().documents.borrow_mut();
-            let position =
-                documents.partition_point(|known| known.updated_us() > document.updated_us());
+            let position = documents.partition_point(|known| place(known) < place(&document));
             documents.insert(position, document.clone());
             position
         };
@@ -112,21 +129,21 @@ impl Documents {
         Some(document)
     }
 
-    /// Moves a document to where its last change belongs. One announcement spans both places, so
-    /// that a selection survives it.
-    fn put_in_place(&self, document: &Document) {
+    /// Moves a document to where it belongs. One announcement spans both places, so that a
+    /// selection survives it.
+    fn put_in_place(&self, document: &Document, is_always_announced: bool) {
         let (first, span) = {
             let mut documents = self.imp().documents.borrow_mut();
             let Some(from) = documents.iter().position(|known| known == document) else {
                 return;
             };
-            documents.sort_by_key(|known| Reverse(known.updated_us()));
+            documents.sort_by_key(place);
             let Some(to) = documents.iter().position(|known| known == document) else {
                 return;
             };
             (from.min(to), from.abs_diff(to))
         };
-        if span > 0 {
+        if span > 0 || is_always_announced {
             self.items_changed(count(first), count(span + 1), count(span + 1));
         }
     }

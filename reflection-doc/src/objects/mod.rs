@@ -16,6 +16,8 @@ mod author;
 mod authors;
 mod document;
 mod documents;
+mod search_hit;
+mod search_results;
 mod service;
 mod tasks;
 
@@ -23,7 +25,9 @@ pub use author::Author;
 pub use authors::Authors;
 pub use document::{Document, DocumentPhase, EditRefused, SaveState, Trouble};
 pub use documents::Documents;
-pub use service::{CloseError, OpenError, Service, ServiceError};
+pub use search_hit::SearchHit;
+pub use search_results::SearchResults;
+pub use service::{CloseError, ExportCounts, FileError, OpenError, Service, ServiceError};
 
 #[cfg(test)]
 mod tests;

@@ -250,10 +250,80 @@ fn the_last_changed_document_comes_first_and_a_deleted_one_goes() {
                 deleted.replace(true);
             }
         });
+        // What was typed last is not on the disk yet.
+        first.insert_text(0, "very ").unwrap();
         service.delete_document(&first).await.unwrap();
         assert!(*deleted.borrow());
-        assert_eq!(service.documents().to_vec(), [second]);
+        assert_eq!(service.documents().to_vec(), [second.clone()]);
         assert_eq!(first.phase(), DocumentPhase::Closed);
+
+        let topic = first.topic().unwrap();
+        let back = service.bring_back(&topic).await.unwrap();
+        is_open(&back).await;
+        assert_eq!(back.text(), "very newest");
+        assert_eq!(service.documents().to_vec(), [back.clone(), second.clone()]);
+        service.delete_document(&back).await.unwrap();
+        service.delete_for_good(&topic).await.unwrap();
+        assert!(service.bring_back(&topic).await.is_err());
+        assert_eq!(service.documents().to_vec(), [second]);
+        service.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+#[test]
+fn pinned_documents_come_first_and_archived_ones_last() {
+    let folder = tempfile::tempdir().unwrap();
+    play(|| async {
+        let service = service(folder.path(), &AuthorKey::generate(), Mode::Offline).await;
+        let first = service.create_document().await.unwrap();
+        let second = service.create_document().await.unwrap();
+        let third = service.create_document().await.unwrap();
+        let order = || service.documents().to_vec();
+        service.pin_document(&first, true).await.unwrap();
+        service.archive_document(&third, true).await.unwrap();
+        assert_eq!(order(), [first.clone(), second.clone(), third.clone()]);
+        service.archive_document(&first, true).await.unwrap();
+        assert_eq!(order(), [second.clone(), first.clone(), third.clone()]);
+        service.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+#[test]
+fn a_search_finds_words_and_forgets_what_is_deleted() {
+    let (folder, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    play(|| async {
+        let service = service(folder.path(), &AuthorKey::generate(), Mode::Offline).await;
+        for (name, text) in [("a.txt", "# Bread\nRye and water"), ("b.md", "Water the roses")] {
+            let path = files.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            service.import(&path).await.unwrap();
+        }
+        let results = service.search_results().unwrap();
+        results.look_for("water");
+        until(&results, "searched", |results| results.words() == "water").await;
+        assert_eq!(results.n_items(), 2);
+        let bread = service
+            .documents()
+            .to_vec()
+            .into_iter()
+            .find(|document| document.title() == "Bread")
+            .unwrap();
+        service.delete_document(&bread).await.unwrap();
+        assert_eq!(results.n_items(), 1);
+        let hit = results.item(0).and_downcast::<super::SearchHit>().unwrap();
+        assert_eq!(hit.title().text, "Water the roses");
+        results.look_for("nothing of that");
+        until(&results, "searched", |results| {
+            results.words() == "nothing of that"
+        })
+        .await;
+        assert_eq!(results.n_items(), 0);
+
+        let everything = files.path().join("all");
+        let counts = service.export_all(&everything).await.unwrap();
+        assert_eq!((counts.exported, counts.failed), (1, 0));
+        let written = std::fs::read_to_string(everything.join("Water the roses.md")).unwrap();
+        assert_eq!(written, "Water the roses");
         service.close(CLOSE_DEADLINE).await.unwrap();
     });
 }

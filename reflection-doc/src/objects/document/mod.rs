@@ -195,10 +195,28 @@ impl Document {
         });
     }
 
+    /// Sees to it that [`Document::authors`] has everybody. Costs a question to the store the
+    /// first time, so that it is not asked of documents that nobody looks at.
+    pub fn meet_people(&self) {
+        if !self.imp().has_met_people.get() {
+            self.imp().refresh_authors();
+        }
+    }
+
     /// Reads again who is connected and who takes part.
     pub(super) fn refresh_people(&self) {
         self.imp().refresh_status();
         self.imp().refresh_authors();
+    }
+
+    /// Whether it stays at the top of the list, as was just noted.
+    pub(super) fn show_pinned(&self, is_pinned: bool) {
+        self.imp().set_is_pinned(is_pinned);
+    }
+
+    /// Whether it is put away, as was just noted.
+    pub(super) fn show_archived(&self, is_archived: bool) {
+        self.imp().set_is_archived(is_archived);
     }
 
     /// Something of `author` arrived.

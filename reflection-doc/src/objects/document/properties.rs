@@ -38,6 +38,8 @@ pub struct Document {
     /// Whether it came by a code rather than being made here.
     pub(super) is_joined: Cell<bool>,
     pub(super) is_marking_read: Cell<bool>,
+    /// Whether it was asked who takes part.
+    pub(super) has_met_people: Cell<bool>,
 
     /// The id as text.
     #[property(get, construct_only)]
@@ -54,6 +56,15 @@ pub struct Document {
     /// Whether something arrived since it was last looked at.
     #[property(get)]
     is_unread: Cell<bool>,
+    /// The beginning of what follows the title, on one line, as the library knows it.
+    #[property(get)]
+    preview: RefCell<String>,
+    /// Whether it stays at the top of the list.
+    #[property(get)]
+    is_pinned: Cell<bool>,
+    /// Whether it is put away.
+    #[property(get)]
+    is_archived: Cell<bool>,
     /// Whether this device may not change it.
     #[property(get)]
     pub(super) is_read_only: Cell<bool>,
@@ -103,11 +114,15 @@ impl Default for Document {
             others_wrote: Cell::default(),
             is_joined: Cell::default(),
             is_marking_read: Cell::default(),
+            has_met_people: Cell::default(),
             id: RefCell::default(),
             title: RefCell::default(),
             updated_us: Cell::default(),
             chars: Cell::default(),
             is_unread: Cell::default(),
+            preview: RefCell::default(),
+            is_pinned: Cell::default(),
+            is_archived: Cell::default(),
             is_read_only: Cell::default(),
             is_waiting: Cell::default(),
             phase: Cell::default(),
@@ -171,6 +186,8 @@ setters! {
     set_updated_us, notify_updated_us, updated_us: u64;
     set_chars, notify_chars, chars: u64;
     set_is_unread, notify_is_unread, is_unread: bool;
+    set_is_pinned, notify_is_pinned, is_pinned: bool;
+    set_is_archived, notify_is_archived, is_archived: bool;
     set_is_read_only, notify_is_read_only, is_read_only: bool;
     set_is_waiting, notify_is_waiting, is_waiting: bool;
     set_phase, notify_phase, phase: DocumentPhase;
@@ -195,11 +212,24 @@ impl Document {
         }
     }
 
+    fn set_preview(&self, preview: &str) {
+        if *self.preview.borrow() != preview {
+            preview.clone_into(&mut self.preview.borrow_mut());
+            self.obj().notify_preview();
+        }
+    }
+
     pub(super) fn show_summary(&self, summary: &DocumentSummary) {
         self.set_access(summary.access);
         self.is_joined.set(summary.is_joined);
         self.set_updated_us(summary.updated_us);
         self.set_copies(summary.copies);
+        self.set_is_pinned(summary.local.is_pinned);
+        self.set_is_archived(summary.local.is_archived);
+        self.set_preview(&summary.preview);
+        if !summary.is_waiting {
+            self.has_content.set(true);
+        }
         // While the text is open, it knows better than a summary that was read a moment ago.
         if self.session().is_none() {
             self.set_title(&summary.title);
@@ -247,6 +277,7 @@ impl Document {
         let Some((library, topic)) = self.handles() else {
             return;
         };
+        self.has_met_people.set(true);
         let document = self.obj().downgrade();
         self.tasks.spawn(async move {
             let Ok(authors) = library.node().authors(&topic).await else {

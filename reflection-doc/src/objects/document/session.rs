@@ -152,9 +152,16 @@ impl Document {
             return;
         };
         let (position, text) = (session.position.get(), session.engine.borrow().text());
+        let document = self.obj().downgrade();
         self.tasks.spawn(async move {
             // Without it the text is worked out when somebody asks for it.
             let _ = library.keep_text(&topic, position, text).await;
+            // What the list shows below the title is of that text.
+            if let (Ok(summary), Some(document)) =
+                (library.summary(&topic).await, document.upgrade())
+            {
+                document.imp().show_summary(&summary);
+            }
         });
     }
 

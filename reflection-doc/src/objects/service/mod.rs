@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The running library: everything that a front end needs while a data folder is open.
 
+mod files;
+mod shelf;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -15,9 +18,10 @@ use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{DocumentError, Event, Mode, NetworkConfig, NetworkError, StartError};
 
 use super::tasks::Tasks;
-use super::{Document, Documents};
+use super::{Document, Documents, SearchResults};
 use crate::bridge;
 use crate::library::{Library, LibraryError};
+pub use files::{ExportCounts, FileError};
 
 /// How long changes to a document are collected before its row is read again.
 const REFRESH_DELAY: Duration = Duration::from_millis(150);
@@ -39,6 +43,9 @@ pub enum ServiceError {
     /// The library is closed.
     #[error("the library is closed")]
     Closed,
+    /// Something typed could not be written to the disk first.
+    #[error("changes could not be saved")]
+    NotSaved,
     /// The library could not do it.
     #[error(transparent)]
     Library(#[from] LibraryError),
@@ -138,11 +145,9 @@ impl Service {
         ));
         imp.tasks
             .keep(bridge::follow(library.node().events(), receive));
+        // Who takes part in each is asked when it comes into sight: there may be thousands.
         for summary in library.documents().await? {
-            service
-                .documents()
-                .show(&library, &summary)
-                .refresh_people();
+            service.documents().show(&library, &summary);
         }
         Ok(service)
     }
@@ -165,6 +170,12 @@ impl Service {
         Ok(())
     }
 
+    /// A search among all documents, which shows nothing yet.
+    pub fn search_results(&self) -> Option<SearchResults> {
+        let library = self.library().ok()?;
+        Some(SearchResults::new(&library, &self.documents()))
+    }
+
     /// Makes an empty document.
     pub async fn create_document(&self) -> Result<Document, ServiceError> {
         let library = self.library()?;
@@ -178,17 +189,6 @@ impl Service {
         let library = self.library()?;
         let (topic, _) = library.node().join(code).await?;
         self.shown(&library, &topic).await
-    }
-
-    /// Removes a document from this device. Others keep theirs.
-    pub async fn delete_document(&self, document: &Document) -> Result<(), ServiceError> {
-        let library = self.library()?;
-        let Some(topic) = document.topic() else {
-            return Ok(());
-        };
-        library.node().delete(&topic).await?;
-        self.forget(&topic);
-        Ok(())
     }
 
     /// Saves everything and ends the node, within `deadline`. If something cannot be saved,
@@ -303,10 +303,7 @@ impl Service {
                 for topic in changed.into_iter().filter(|topic| !is_open(topic)) {
                     // Deleted in the meantime, or unreadable: then its row stays as it is.
                     if let Ok(summary) = library.summary(&topic).await {
-                        service
-                            .documents()
-                            .show(&library, &summary)
-                            .refresh_people();
+                        service.documents().show(&library, &summary);
                     }
                 }
             }
