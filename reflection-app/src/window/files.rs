@@ -42,8 +42,7 @@ impl Window {
 
     /// Takes files that are dropped anywhere on the window.
     pub(super) fn accept_files(&self) {
-        let target =
-            gtk::DropTarget::new(gdk::FileList::static_type(), gdk::DragAction::COPY);
+        let target = gtk::DropTarget::new(gdk::FileList::static_type(), gdk::DragAction::COPY);
         // Before the text takes the names of the files as words.
         target.set_propagation_phase(gtk::PropagationPhase::Capture);
         target.connect_drop(clone!(

@@ -293,7 +293,10 @@ fn a_search_finds_words_and_forgets_what_is_deleted() {
     let (folder, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     play(|| async {
         let service = service(folder.path(), &AuthorKey::generate(), Mode::Offline).await;
-        for (name, text) in [("a.txt", "# Bread\nRye and water"), ("b.md", "Water the roses")] {
+        for (name, text) in [
+            ("a.txt", "# Bread\nRye and water"),
+            ("b.md", "Water the roses"),
+        ] {
             let path = files.path().join(name);
             std::fs::write(&path, text).unwrap();
             service.import(&path).await.unwrap();
