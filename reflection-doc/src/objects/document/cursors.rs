@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Where the others are in the text, and telling them where this person is.
 //!
-//! A place that arrives is looked for once; from then on every change of the text moves it.
+//! A place that arrives is looked for when it does, and again when text of others arrives, which
+//! may be what it is in. In between every change of the text moves it.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;

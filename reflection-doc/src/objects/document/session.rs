@@ -210,6 +210,8 @@ impl Document {
         if !effects.is_empty() {
             self.announce(&effects);
             self.show_reversible(session);
+            // A place may have come before the text that it is in.
+            self.obj().presence_changed();
             self.mark_read();
         }
         self.show_text_facts();
