@@ -223,7 +223,7 @@ impl Network {
             shared,
             endpoint.clone(),
             config.has_relays(mode),
-            peers.watch_connections(),
+            peers.clone(),
             history,
             rebuild.clone(),
             cancel.clone(),

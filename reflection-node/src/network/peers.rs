@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use iroh::address_lookup::memory::MemoryLookup;
 use iroh::endpoint::Connection;
-use iroh::{Endpoint, EndpointAddr};
+use iroh::{Endpoint, EndpointAddr, EndpointId};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,11 @@ use crate::shared::Shared;
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_mins(1);
+/// The same for a peer that is missed: it was connected a while ago, and a network that loses
+/// packets in silence does not say when it is whole again.
+const MISSED_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long somebody who was connected is missed.
+const MISSED_FOR: Duration = Duration::from_hours(1);
 /// Until a peer is dialled again with whom nothing was in common. A new document shortens it.
 const STRANGER_PAUSE: Duration = Duration::from_hours(1);
 /// Until a peer is dialled that is known to be online with something that is not here.
@@ -74,6 +79,10 @@ pub(super) enum Message {
     DocumentsChanged,
     /// A peer is online and has something that is not here.
     Differing(AuthorId),
+    /// This machine has addresses that it did not have: everybody may be reachable now.
+    Returned,
+    /// An address of this machine is gone and others are there.
+    Moved,
     /// Asks how the peers that are known stand.
     Links(oneshot::Sender<Vec<PeerLink>>),
     /// Nothing is left to be done with a peer: it is not dialled any more. A connection to it is
@@ -168,6 +177,8 @@ struct Peer {
     pause: Duration,
     /// Neither reached nor failed to be reached since it was added or documents changed.
     is_fresh: bool,
+    /// When the last connection ended that had something in common.
+    missed_since: Option<Instant>,
     /// How it became known first; known from nothing but its own connection if
     /// [`Found::Incoming`].
     found: Found,
@@ -342,7 +353,8 @@ impl Actor {
                 let _ = answer.send(self.links());
             }
             Message::Forget { peer, is_closed } => self.forget(&peer, is_closed),
-            Message::DocumentsChanged => {
+            Message::Moved => self.moved(),
+            Message::DocumentsChanged | Message::Returned => {
                 for peer in self.peers.values_mut() {
                     if matches!(peer.state, State::Idle { .. }) {
                         peer.wake();
@@ -445,6 +457,7 @@ impl Actor {
     fn dial_due(&mut self) {
         let now = Instant::now();
         let mut room = DIALS_MAX.saturating_sub(self.dials());
+        let mut dials = Vec::new();
         for (id, peer) in &mut self.peers {
             let is_due = matches!(peer.state, State::Idle { due } if due <= now);
             let Some(endpoint_id) = id.endpoint_id() else {
@@ -458,35 +471,63 @@ impl Actor {
             peer.state = State::Dialing {
                 cancel: dial_cancel.clone(),
             };
-            let (endpoint, handle, id) = (self.endpoint.clone(), self.handle.clone(), *id);
-            let (shared, cancel, boot) = (Arc::clone(&self.shared), self.cancel.clone(), self.boot);
-            let is_local_only = self.mode == Mode::Local;
-            self.tasks.spawn(async move {
-                let dial = tokio::time::timeout(DIAL_TIMEOUT, endpoint.connect(endpoint_id, ALPN));
-                let dialled = tokio::select! {
-                    () = dial_cancel.cancelled() => return,
-                    dialled = dial => dialled,
-                };
-                match dialled {
-                    Ok(Ok(connection)) => {
-                        let dialled = connection::Dialled {
-                            connection,
-                            boot,
-                            is_dialer: true,
-                            is_local_only,
-                        };
-                        connection::run(shared, handle, dialled, None, cancel).await;
-                    }
-                    Ok(Err(error)) => {
-                        tracing::debug!(peer = ?id, %error, "dialling failed");
-                        handle.send(Message::DialFailed { peer: id }).await;
-                    }
-                    Err(_) => {
-                        tracing::debug!(peer = ?id, "dialling took too long");
-                        handle.send(Message::DialFailed { peer: id }).await;
-                    }
+            dials.push((*id, endpoint_id, dial_cancel));
+        }
+        for (id, endpoint_id, dial_cancel) in dials {
+            self.dial(id, endpoint_id, dial_cancel);
+        }
+    }
+
+    fn dial(&self, id: AuthorId, endpoint_id: EndpointId, dial_cancel: CancellationToken) {
+        let (endpoint, handle) = (self.endpoint.clone(), self.handle.clone());
+        let (shared, cancel, boot) = (Arc::clone(&self.shared), self.cancel.clone(), self.boot);
+        let is_local_only = self.mode == Mode::Local;
+        self.tasks.spawn(async move {
+            let dial = tokio::time::timeout(DIAL_TIMEOUT, endpoint.connect(endpoint_id, ALPN));
+            let dialled = tokio::select! {
+                () = dial_cancel.cancelled() => return,
+                dialled = dial => dialled,
+            };
+            match dialled {
+                Ok(Ok(connection)) => {
+                    let dialled = connection::Dialled {
+                        connection,
+                        boot,
+                        is_dialer: true,
+                        is_local_only,
+                    };
+                    connection::run(shared, handle, dialled, None, cancel).await;
                 }
-            });
+                Ok(Err(error)) => {
+                    tracing::debug!(peer = ?id, %error, "dialling failed");
+                    handle.send(Message::DialFailed { peer: id }).await;
+                }
+                Err(_) => {
+                    tracing::debug!(peer = ?id, "dialling took too long");
+                    handle.send(Message::DialFailed { peer: id }).await;
+                }
+            }
+        });
+    }
+
+    /// Packets may still go to where this machine was, and nothing tells that before a connection
+    /// has been silent for long. So a new connection is made; it takes the place of the older one
+    /// once it stands.
+    fn moved(&self) {
+        let mut room = DIALS_MAX.saturating_sub(self.dials());
+        for (id, peer) in &self.peers {
+            let State::Connected(connected) = &peer.state else {
+                continue;
+            };
+            let Some(endpoint_id) = id.endpoint_id().filter(|_| room > 0) else {
+                continue;
+            };
+            if let (Route::Direct(address), _) = connection::route(&connected.connection) {
+                room -= 1;
+                self.book
+                    .add_endpoint_info(EndpointAddr::new(endpoint_id).with_ip_addr(address));
+                self.dial(*id, endpoint_id, self.cancel.child_token());
+            }
         }
     }
 
@@ -610,6 +651,7 @@ impl Actor {
             if connected.since.elapsed() >= STEADY {
                 known.pause = PAUSE_MIN;
             }
+            known.missed_since = (!is_stranger).then(Instant::now);
             known.rest();
             if known.is_left || is_stranger && known.found == Found::Incoming {
                 // Whoever came by itself and has nothing in common is nobody to remember.
@@ -631,6 +673,7 @@ impl Peer {
             },
             pause: PAUSE_MIN,
             is_fresh: true,
+            missed_since: None,
             found,
             is_left: false,
         }
@@ -648,12 +691,20 @@ impl Peer {
     /// To be dialled again after a pause that grows, with some chance in it so that peers that
     /// lost each other do not dial in step.
     fn rest(&mut self) {
-        let [chance] = crate::random::array::<1>();
-        let pause = self.pause.mul_f64(0.75 + f64::from(chance) / 512.0);
-        self.state = State::Idle {
-            due: Instant::now() + pause,
+        let is_missed = self
+            .missed_since
+            .is_some_and(|since| since.elapsed() < MISSED_FOR);
+        let longest = if is_missed {
+            MISSED_PAUSE_MAX
+        } else {
+            PAUSE_MAX
         };
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        let [chance] = crate::random::array::<1>();
+        let pause = self.pause.min(longest);
+        self.state = State::Idle {
+            due: Instant::now() + pause.mul_f64(0.75 + f64::from(chance) / 512.0),
+        };
+        self.pause = (pause * 2).min(longest);
     }
 }
 

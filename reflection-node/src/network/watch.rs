@@ -6,6 +6,9 @@
 //! half a minute before it tries a lost relay again, whatever happens to the network (measured
 //! with iroh 1.4); a new endpoint is there in a quarter of a second. So the network is asked to
 //! be built again where nothing is lost by it: no peer is connected.
+//!
+//! Peers are dialled at once when there are new addresses, because the pauses between dials have
+//! grown by then; also those who are connected, where an address that they may know is gone.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -18,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::peers::{Message, PeersHandle};
 use crate::events::Event;
 use crate::shared::Shared;
 
@@ -130,15 +134,18 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     endpoint: Endpoint,
     has_relays: bool,
-    connections: watch::Receiver<usize>,
+    peers: PeersHandle,
     history: watch::Sender<History>,
     rebuild: CancellationToken,
     cancel: CancellationToken,
 ) {
+    let connections = peers.watch_connections();
     let mut judge = Judge::new(*history.borrow(), has_relays, Instant::now());
     let mut addresses = endpoint.watch_addr().stream();
     let mut relays = endpoint.home_relay_status().stream();
     let mut known: BTreeSet<SocketAddr> = BTreeSet::new();
+    // The addresses that connections were made from, also while there are none.
+    let mut last: BTreeSet<SocketAddr> = BTreeSet::new();
     let mut relay_said = String::new();
     loop {
         let due = judge.due();
@@ -153,8 +160,15 @@ pub(super) async fn run(
                 } else if is_more {
                     judge.history.is_up = true;
                     judge.returned(Instant::now());
+                    peers.send(Message::Returned).await;
+                    if last.difference(&present).next().is_some() {
+                        peers.send(Message::Moved).await;
+                    }
                     let addresses = present.iter().copied().collect();
                     shared.events.emit(&Event::NetworkUp { addresses });
+                }
+                if !present.is_empty() {
+                    last.clone_from(&present);
                 }
                 known = present;
             }

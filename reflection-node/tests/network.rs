@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The network of a node, as it is switched about, and strangers who try its doors.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::time::{Duration, Instant};
+
+use iroh::endpoint::{ConnectionError, presets};
+use iroh::{Endpoint, EndpointAddr};
+use reflection_node::identity::AuthorKey;
+use reflection_node::pipeline::{Application, Delivery, Processed, Refusal};
+use reflection_node::rusqlite::Connection;
+use reflection_node::store::{DataFolder, StoreError};
+use reflection_node::{Event, Mode, NetworkConfig, Node};
+
+/// What takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// What gossip speaks.
+const GOSSIP: &[u8] = b"app.reflection/gossip/1";
+
+struct Nothing;
+
+impl Application for Nothing {
+    fn prepare(&mut self, _: &Connection) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<Processed, Refusal> {
+        Ok(Processed::Done)
+    }
+    fn added(
+        &mut self,
+        _: &Connection,
+        _: &reflection_node::access::TopicId,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn deleted(
+        &mut self,
+        _: &Connection,
+        _: &reflection_node::access::TopicId,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+async fn start(folder: &tempfile::TempDir) -> Node {
+    let network = NetworkConfig {
+        mode: Some(Mode::Local),
+        bind: vec!["127.0.0.1:0".parse().unwrap()],
+        mdns: false,
+        ..NetworkConfig::default()
+    };
+    let data = DataFolder::open(folder.path()).unwrap();
+    Node::start(data, AuthorKey::generate(), network, Box::new(Nothing))
+        .await
+        .unwrap()
+}
+
+async fn ends(node: &Node) {
+    let begun = Instant::now();
+    tokio::time::timeout(PATIENCE, node.shutdown(Duration::from_secs(1)))
+        .await
+        .expect("it ends");
+    assert!(begun.elapsed() < Duration::from_secs(5), "it ends soon");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_turned_away_at_the_door_of_gossip() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = start(&folder).await;
+    let topic = node.create().await.unwrap();
+    let _listening = node.follow(&topic).await.unwrap();
+    let stranger = Endpoint::builder(presets::Minimal)
+        .clear_ip_transports()
+        .bind_addr("127.0.0.1:0")
+        .unwrap()
+        .bind()
+        .await
+        .unwrap();
+    let at = EndpointAddr::new(node.id().to_string().parse().unwrap())
+        .with_ip_addr(node.addresses().await[0]);
+    let connection = stranger.connect(at, GOSSIP).await.unwrap();
+    let closed = tokio::time::timeout(PATIENCE, connection.closed())
+        .await
+        .expect("the node closes it");
+    let ConnectionError::ApplicationClosed(closed) = closed else {
+        panic!("{closed}");
+    };
+    assert_eq!(&closed.reason[..], b"no session");
+    ends(&node).await;
+    stranger.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modes_that_are_chosen_at_once_take_turns_and_the_last_one_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = start(&folder).await;
+    let chosen: Vec<_> = (0..12)
+        .map(|number| {
+            let node = node.clone();
+            let mode = if number % 2 == 0 {
+                Mode::Offline
+            } else {
+                Mode::Local
+            };
+            tokio::spawn(async move { node.set_mode(mode).await })
+        })
+        .collect();
+    for chosen in chosen {
+        let done = tokio::time::timeout(PATIENCE, chosen);
+        done.await.expect("it is done").unwrap().unwrap();
+    }
+    // Whichever came last, what is told is what is so.
+    assert_eq!(
+        node.addresses().await.is_empty(),
+        node.mode().await == Mode::Offline
+    );
+    let mut events = node.events();
+    for mode in [Mode::Offline, Mode::Local] {
+        node.set_mode(mode).await.unwrap();
+        assert_eq!(node.mode().await, mode);
+        assert_eq!(node.remembered_mode().await.unwrap(), mode);
+    }
+    let told = async {
+        loop {
+            if let Some(Event::ModeChanged { mode: Mode::Local }) = events.next().await {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.unwrap();
+    ends(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_ends_while_its_mode_changes_ends_in_time_and_leaves_no_socket() {
+    for changes in 1..6 {
+        let folder = tempfile::tempdir().unwrap();
+        let node = start(&folder).await;
+        let address = node.addresses().await[0];
+        let switching: Vec<_> = (0..changes)
+            .map(|number| {
+                let node = node.clone();
+                let mode = if number % 2 == 0 {
+                    Mode::Offline
+                } else {
+                    Mode::Local
+                };
+                tokio::spawn(async move { node.set_mode(mode).await })
+            })
+            .collect();
+        ends(&node).await;
+        for switching in switching {
+            switching.abort();
+        }
+        // The data folder is free, and so is the address.
+        drop(node);
+        DataFolder::open(folder.path()).unwrap();
+        std::net::UdpSocket::bind(address).unwrap();
+    }
+}
