@@ -7,6 +7,8 @@
     clippy::print_stderr
 )]
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -128,6 +130,8 @@ impl Person {
 pub(crate) struct Online {
     child: Child,
     lines: mpsc::Receiver<Value>,
+    /// Events that came while somebody waited for something else than events.
+    kept: RefCell<VecDeque<Value>>,
     pub ready: Value,
 }
 
@@ -142,13 +146,22 @@ impl Online {
         Self {
             child,
             lines,
+            kept: RefCell::default(),
             ready,
         }
     }
 
     /// An event that has come already, if there is one more.
     pub(crate) fn next_event(&self) -> Option<Value> {
-        self.lines.try_recv().ok()
+        let kept = self.kept.borrow_mut().pop_front();
+        kept.or_else(|| self.lines.try_recv().ok())
+    }
+
+    /// Returns when there is an event that nobody has asked for yet, or after so long.
+    pub(crate) fn stirs(&self, at_most: Duration) {
+        if let Ok(event) = self.lines.recv_timeout(at_most) {
+            self.kept.borrow_mut().push_back(event);
+        }
     }
 
     /// Where others find it, as an option names it.
@@ -160,13 +173,25 @@ impl Online {
 
     /// Waits for an event; gives it.
     pub(crate) fn wait_for(&self, name: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_at_most(PATIENCE, name, is_wanted)
+    }
+
+    /// Waits for an event for so long; gives it.
+    pub(crate) fn wait_at_most(
+        &self,
+        patience: Duration,
+        name: &str,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let deadline = Instant::now() + patience;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let event = self
-                .lines
-                .recv_timeout(left)
-                .unwrap_or_else(|_| panic!("no event {name} came in time"));
+            let kept = self.kept.borrow_mut().pop_front();
+            let event = kept.unwrap_or_else(|| {
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.lines
+                    .recv_timeout(left)
+                    .unwrap_or_else(|_| panic!("no event {name} came in time"))
+            });
             if event["event"] == name && is_wanted(&event) {
                 return event;
             }
