@@ -251,11 +251,6 @@ impl Service {
                     document.refresh_people();
                 }
             }
-            Event::PresenceChanged { topic, .. } => {
-                if let Some(document) = known(topic) {
-                    document.presence_changed();
-                }
-            }
             Event::SyncFinished {
                 topic, error: None, ..
             } => {
