@@ -2,7 +2,7 @@
 # The few commands that a person types. What they do is in build-aux/, one script each.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test soak check format demo translations pseudo flatpak-check fresh-machine clean
+.PHONY: help setup build run test soak check bench format demo translations pseudo flatpak-check fresh-machine clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ soak: ## Long outages, then simulated networks, crashes and disks for SECONDS (1
 
 check: ## Format, lints, licences and the project's own rules
 	@build-aux/check
+
+bench: ## Measure everything and write docs/benchmarks.md; ARGS="node catch-up" measures one row
+	@build-aux/bench $(ARGS)
 
 format: ## Format the sources
 	@cargo fmt --all

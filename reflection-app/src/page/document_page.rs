@@ -16,12 +16,13 @@ use super::find_bar::FindBar;
 use super::menu::document_menu;
 use super::outline_popover::OutlinePopover;
 use super::printing;
+use super::remote_cursors::RemoteCursor;
 use super::state::Facts;
 use super::statistics_dialog::statistics_dialog;
 use super::text_view::TextView;
 use crate::history::HistoryDialog;
 use crate::library::display_title;
-use crate::people::{AvatarStack, PeoplePopover};
+use crate::people::{AvatarStack, PeoplePopover, colour, display_name};
 use crate::preferences::settings;
 use crate::preview::PreviewView;
 use crate::share::SharePopover;
@@ -367,6 +368,7 @@ impl DocumentPage {
         on("can-undo", Self::show_reversible);
         on("can-redo", Self::show_reversible);
         on("chars", Self::mark_authors_soon);
+        on("chars", Self::follow_people);
         for property in ["save-state", "trouble", "people-here", "is-waiting"] {
             on(property, Self::show_state);
         }
@@ -381,6 +383,7 @@ impl DocumentPage {
                 self,
                 move |_| {
                     page.imp().text_view.restore_place();
+                    page.follow_people();
                     if page.is_previewing() {
                         page.show_phase();
                     }
@@ -390,6 +393,12 @@ impl DocumentPage {
         for handler in handlers {
             self.keep(document.upcast_ref(), handler);
         }
+        let handler = document.connect_people_moved(clone!(
+            #[weak(rename_to = page)]
+            self,
+            move |_| page.show_people()
+        ));
+        self.keep(document.upcast_ref(), handler);
         let authors = document.authors();
         let handler = authors.connect_items_changed(clone!(
             #[weak(rename_to = page)]
@@ -410,6 +419,33 @@ impl DocumentPage {
             .handlers
             .borrow_mut()
             .push((object.clone(), handler));
+    }
+
+    /// Shows where the others are, as they have just said.
+    fn show_people(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        let people = document.authors();
+        let cursors = document.remote_places().into_iter().filter_map(|place| {
+            let author = people.get(&place.author)?;
+            Some(RemoteCursor {
+                name: display_name(&author),
+                colour: colour(place.colour.unwrap_or(author.persona().colour)),
+                place,
+            })
+        });
+        let view = &self.imp().text_view;
+        view.remote_cursors().set(view, cursors.collect());
+    }
+
+    /// Moves the others' places with the text.
+    fn follow_people(&self) {
+        if let Some(document) = self.document() {
+            let view = &self.imp().text_view;
+            view.remote_cursors()
+                .follow(view, &document.remote_places());
+        }
     }
 
     fn show_reversible(&self) {

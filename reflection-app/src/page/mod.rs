@@ -7,6 +7,7 @@ mod find_bar;
 mod menu;
 mod outline_popover;
 mod printing;
+mod remote_cursors;
 mod scroll_anchor;
 mod spelling;
 mod state;

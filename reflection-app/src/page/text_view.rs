@@ -10,6 +10,7 @@ use gtk::{gdk, glib};
 use sourceview5::prelude::*;
 use sourceview5::subclass::prelude::*;
 
+use super::remote_cursors::RemoteCursors;
 use super::scroll_anchor::ScrollAnchor;
 use super::spelling::Spelling;
 use super::text_buffer::TextBuffer;
@@ -32,6 +33,7 @@ pub(super) mod imp {
     pub struct TextView {
         pub(super) buffer: TextBuffer,
         pub(super) anchor: ScrollAnchor,
+        pub(super) remote_cursors: RemoteCursors,
         pub(super) spelling: OnceCell<Spelling>,
         /// Whether an input method shows what it has not handed over yet.
         pub(in crate::page) is_composing: Cell<bool>,
@@ -77,11 +79,20 @@ pub(super) mod imp {
             view.check_spelling();
             view.zoom_by_touch();
             view.take_keys();
+            view.follow_pointer();
         }
     }
 
     impl WidgetImpl for TextView {}
-    impl TextViewImpl for TextView {}
+    impl TextViewImpl for TextView {
+        fn snapshot_layer(&self, layer: gtk::TextViewLayer, snapshot: gtk::Snapshot) {
+            self.parent_snapshot_layer(layer, snapshot.clone());
+            if layer == gtk::TextViewLayer::AboveText {
+                self.remote_cursors.snapshot(&self.obj(), &snapshot);
+            }
+        }
+    }
+
     impl ViewImpl for TextView {}
 }
 
@@ -103,6 +114,34 @@ impl TextView {
     /// The text in it.
     pub fn text_buffer(&self) -> &TextBuffer {
         &self.imp().buffer
+    }
+
+    /// The others' carets and selections.
+    pub fn remote_cursors(&self) -> &RemoteCursors {
+        &self.imp().remote_cursors
+    }
+
+    /// Shows names of carets that the pointer touches.
+    fn follow_pointer(&self) {
+        let motion = gtk::EventControllerMotion::new();
+        motion.connect_motion(clone!(
+            #[weak(rename_to = view)]
+            self,
+            move |_, x, y| {
+                #[allow(clippy::cast_possible_truncation, reason = "pixels of a screen")]
+                let (x, y) =
+                    view.window_to_buffer_coords(gtk::TextWindowType::Widget, x as i32, y as i32);
+                #[allow(clippy::cast_precision_loss, reason = "pixels of a text")]
+                let pointer = (x as f32, y as f32);
+                view.remote_cursors().set_pointer(&view, Some(pointer));
+            }
+        ));
+        motion.connect_leave(clone!(
+            #[weak(rename_to = view)]
+            self,
+            move |_| view.remote_cursors().set_pointer(&view, None)
+        ));
+        self.add_controller(motion);
     }
 
     /// Takes note of where the caret is on the screen, before others' edits are applied.

@@ -23,7 +23,7 @@ mod tasks;
 
 pub use author::Author;
 pub use authors::Authors;
-pub use document::{Document, DocumentPhase, EditRefused, SaveState, Trouble};
+pub use document::{Document, DocumentPhase, EditRefused, RemotePlace, SaveState, Trouble};
 pub use documents::Documents;
 pub use search_hit::SearchHit;
 pub use search_results::SearchResults;

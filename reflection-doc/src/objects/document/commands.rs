@@ -92,6 +92,7 @@ impl Document {
     pub fn select(&self, selection: Selection) {
         if let Some(session) = self.imp().session() {
             session.engine.borrow_mut().set_selection(selection);
+            self.say_place_soon();
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod commands;
 mod commits;
+mod cursors;
 mod properties;
 mod session;
 mod states;
@@ -20,6 +21,7 @@ use reflection_node::access::{Access, Code, TopicId};
 use reflection_node::identity::AuthorId;
 
 use crate::library::{DocumentSummary, Library};
+pub use cursors::RemotePlace;
 pub use states::{DocumentPhase, EditRefused, SaveState, Trouble};
 
 /// How long the text may take from the store to the screen before it is thought to be empty.
@@ -31,7 +33,7 @@ glib::wrapper! {
     /// Signals, all of them about what came from others or from commands, in the order in which it is to be
     /// applied: `changing` before a group of changes, then `text-inserted (at, text)` and
     /// `text-deleted (at, count)` in Unicode scalar values, then `changed`. And `deleted`, once
-    /// the document is gone from this device.
+    /// the document is gone from this device; `people-moved`, when somebody came, went or moved.
     pub struct Document(ObjectSubclass<properties::Document>);
 }
 

@@ -158,6 +158,7 @@ impl ObjectImpl for Document {
                     .param_types([u32::static_type(), u32::static_type()])
                     .build(),
                 Signal::builder("deleted").build(),
+                Signal::builder("people-moved").build(),
             ]
         });
         &SIGNALS

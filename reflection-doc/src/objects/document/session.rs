@@ -11,6 +11,7 @@ use reflection_node::Position;
 use reflection_node::access::Access;
 use reflection_node::pipeline::{Delivered, DocumentStream, StreamError};
 
+use super::cursors::Others;
 use super::properties::Document;
 use super::{DocumentPhase, EditRefused, SaveState, Trouble};
 use crate::company::Company;
@@ -41,6 +42,8 @@ pub(super) struct Session {
     pub(super) in_flight: Cell<usize>,
     /// The others who have the document open.
     pub(super) company: Option<Company>,
+    /// Where they are in the text.
+    pub(super) others: Others,
     /// Keeps others in this process from opening the document.
     _turn: HeldTurn,
 }
@@ -93,6 +96,7 @@ impl Document {
             position: Cell::new(opened.stream.position()),
             in_flight: Cell::new(0),
             company: opened.company,
+            others: Others::default(),
             _turn: opened.turn,
         });
         self.set_access(opened.access);
@@ -180,6 +184,7 @@ impl Document {
             self.set_save_state(SaveState::Saving);
         }
         self.show_reversible(&session);
+        self.obj().say_place_soon();
         session.wake();
         Ok(())
     }
@@ -205,6 +210,8 @@ impl Document {
         if !effects.is_empty() {
             self.announce(&effects);
             self.show_reversible(session);
+            // A place may have come before the text that it is in.
+            self.obj().presence_changed();
             self.mark_read();
         }
         self.show_text_facts();

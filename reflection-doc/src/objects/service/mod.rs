@@ -251,6 +251,11 @@ impl Service {
                     document.refresh_people();
                 }
             }
+            Event::PresenceChanged { topic, .. } => {
+                if let Some(document) = known(topic) {
+                    document.presence_changed();
+                }
+            }
             Event::SyncFinished {
                 topic, error: None, ..
             } => {

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The others' carets and selections, drawn over the text; names for a moment after moving, and
+//! under the pointer.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use gtk::prelude::*;
+use gtk::{gdk, glib, graphene, gsk, pango};
+use reflection_doc::objects::RemotePlace;
+use reflection_node::identity::AuthorId;
+
+use super::text_view::TextView;
+
+/// How long a name is shown after its person has moved.
+const NAME_TIME: Duration = Duration::from_millis(2_500);
+/// Width of a caret, in pixels.
+const CARET_WIDTH: f32 = 2.0;
+/// Distance from a caret at which the pointer shows its name, in pixels.
+const HOVER_DISTANCE: f32 = 6.0;
+/// How much of a person's colour lies behind what they have selected.
+const SELECTION_ALPHA: f32 = 0.25;
+/// Space around a name, in pixels.
+const NAME_PADDING: f32 = 4.0;
+
+/// Somebody's place and look.
+#[derive(Clone, Debug)]
+pub struct RemoteCursor {
+    /// Where.
+    pub place: RemotePlace,
+    /// What they are called.
+    pub name: String,
+    /// Their colour.
+    pub colour: gdk::RGBA,
+}
+
+/// All places in one text.
+#[derive(Debug, Default)]
+pub struct RemoteCursors {
+    cursors: RefCell<Vec<RemoteCursor>>,
+    moved: RefCell<HashMap<AuthorId, Instant>>,
+    tags: RefCell<HashMap<AuthorId, gtk::TextTag>>,
+    pointer: Cell<Option<(f32, f32)>>,
+    fading: RefCell<Option<glib::SourceId>>,
+}
+
+impl RemoteCursors {
+    /// Shows these, in place of those that were shown.
+    pub fn set(&self, view: &TextView, cursors: Vec<RemoteCursor>) {
+        let now = Instant::now();
+        {
+            let before = self.cursors.borrow();
+            let mut moved = self.moved.borrow_mut();
+            moved.retain(|author, _| cursors.iter().any(|one| one.place.author == *author));
+            for cursor in &cursors {
+                let author = cursor.place.author;
+                let is_where_it_was = before.iter().any(|one| {
+                    one.place.author == author && one.place.selection == cursor.place.selection
+                });
+                if !is_where_it_was {
+                    moved.insert(author, now);
+                }
+            }
+        }
+        self.cursors.replace(cursors);
+        self.mark_selections(view);
+        self.fade_later(view);
+        view.queue_draw();
+    }
+
+    /// The places as the text is now; names do not appear because the text around them changed.
+    pub fn follow(&self, view: &TextView, places: &[RemotePlace]) {
+        for cursor in self.cursors.borrow_mut().iter_mut() {
+            let found = places
+                .iter()
+                .find(|place| place.author == cursor.place.author);
+            if let Some(place) = found {
+                cursor.place = *place;
+            }
+        }
+        self.mark_selections(view);
+        view.queue_draw();
+    }
+
+    /// Notes where the pointer is, in the coordinates of the text.
+    pub fn set_pointer(&self, view: &TextView, pointer: Option<(f32, f32)>) {
+        let is_empty = self.cursors.borrow().is_empty();
+        if self.pointer.replace(pointer) != pointer && !is_empty {
+            view.queue_draw();
+        }
+    }
+
+    fn mark_selections(&self, view: &TextView) {
+        let buffer = view.text_buffer();
+        let (start, end) = buffer.bounds();
+        let mut tags = self.tags.borrow_mut();
+        for tag in tags.values() {
+            buffer.remove_tag(tag, &start, &end);
+        }
+        for cursor in self.cursors.borrow().iter() {
+            let range = cursor.place.selection.range();
+            if range.is_empty() {
+                continue;
+            }
+            let make = || {
+                let tag = gtk::TextTag::builder()
+                    .background_rgba(&cursor.colour.with_alpha(SELECTION_ALPHA))
+                    .build();
+                buffer.tag_table().add(&tag);
+                tag
+            };
+            let tag = tags.entry(cursor.place.author).or_insert_with(make);
+            let place = |at: usize| buffer.iter_at_offset(i32::try_from(at).unwrap_or(i32::MAX));
+            buffer.apply_tag(tag, &place(range.start), &place(range.end));
+        }
+    }
+
+    /// Names disappear by themselves.
+    fn fade_later(&self, view: &TextView) {
+        if let Some(source) = self.fading.take() {
+            source.remove();
+        }
+        let view = view.downgrade();
+        let source = glib::timeout_add_local_once(NAME_TIME, move || {
+            if let Some(view) = view.upgrade() {
+                view.remote_cursors().fading.take();
+                view.queue_draw();
+            }
+        });
+        self.fading.replace(Some(source));
+    }
+
+    /// Draws carets and names, in the coordinates of the text.
+    pub fn snapshot(&self, view: &TextView, snapshot: &gtk::Snapshot) {
+        let visible = view.visible_rect();
+        for cursor in self.cursors.borrow().iter() {
+            let at = i32::try_from(cursor.place.selection.caret).unwrap_or(i32::MAX);
+            let location = view.iter_location(&view.text_buffer().iter_at_offset(at));
+            if location.y() + location.height() < visible.y()
+                || location.y() > visible.y() + visible.height()
+            {
+                continue;
+            }
+            let caret = caret(&location);
+            snapshot.append_color(&cursor.colour, &caret);
+            if self.shows_name(cursor, &caret) {
+                draw_name(view, snapshot, cursor, &caret);
+            }
+        }
+    }
+
+    fn shows_name(&self, cursor: &RemoteCursor, caret: &graphene::Rect) -> bool {
+        let moved = self.moved.borrow();
+        let is_recent = moved
+            .get(&cursor.place.author)
+            .is_some_and(|moved| moved.elapsed() < NAME_TIME);
+        is_recent
+            || self.pointer.get().is_some_and(|(x, y)| {
+                let near = caret.inset_r(-HOVER_DISTANCE, -HOVER_DISTANCE);
+                near.contains_point(&graphene::Point::new(x, y))
+            })
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "pixels of a text")]
+fn caret(location: &gdk::Rectangle) -> graphene::Rect {
+    graphene::Rect::new(
+        location.x() as f32 - CARET_WIDTH / 2.0,
+        location.y() as f32,
+        CARET_WIDTH,
+        location.height() as f32,
+    )
+}
+
+/// Above the caret, or below it where there is no room above.
+#[allow(clippy::cast_precision_loss, reason = "pixels of a text")]
+fn draw_name(
+    view: &TextView,
+    snapshot: &gtk::Snapshot,
+    cursor: &RemoteCursor,
+    caret: &graphene::Rect,
+) {
+    let layout = view.create_pango_layout(Some(&cursor.name));
+    let attributes = pango::AttrList::new();
+    attributes.insert(pango::AttrFloat::new_scale(pango::SCALE_SMALL));
+    attributes.insert(pango::AttrInt::new_weight(pango::Weight::Semibold));
+    layout.set_attributes(Some(&attributes));
+    let (width, height) = layout.pixel_size();
+    let (width, height) = (
+        width as f32 + 2.0 * NAME_PADDING,
+        height as f32 + NAME_PADDING,
+    );
+    let visible = view.visible_rect();
+    let (left, right) = (visible.x() as f32, (visible.x() + visible.width()) as f32);
+    let x = caret.x().min(right - width).max(left);
+    let above = caret.y() - height;
+    let y = if above < visible.y() as f32 {
+        caret.y() + caret.height()
+    } else {
+        above
+    };
+    let place = graphene::Rect::new(x, y, width, height);
+    snapshot.push_rounded_clip(&gsk::RoundedRect::from_rect(place, NAME_PADDING));
+    snapshot.append_color(&cursor.colour, &place);
+    snapshot.save();
+    snapshot.translate(&graphene::Point::new(
+        x + NAME_PADDING,
+        y + NAME_PADDING / 2.0,
+    ));
+    snapshot.append_layout(&layout, &gdk::RGBA::WHITE);
+    snapshot.restore();
+    snapshot.pop();
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Two people who really typed at the same time: each edit is made upon what its writer had seen.
+
+use std::time::{Duration, Instant};
+
+use loro::{ExportMode, LoroDoc};
+use reflection_doc::engine::Engine;
+use reflection_node::pipeline::Delivered;
+
+use super::measure::{Row, median, progress, ratio, shown};
+use super::trace::{Trace, delivered, engine};
+
+const ROUNDS: usize = 5;
+const TARGET: Duration = Duration::from_millis(60);
+
+/// For each transaction the newest one of each of two people that its writer had seen.
+fn seen(trace: &Trace) -> Vec<[Option<usize>; 2]> {
+    let mut all: Vec<[Option<usize>; 2]> = Vec::new();
+    for transaction in &trace.txns {
+        let mut newest = [None, None];
+        for &parent in &transaction.parents {
+            for (agent, newest) in newest.iter_mut().enumerate() {
+                *newest = (*newest).max(all[parent][agent]);
+            }
+            let agent = trace.txns[parent].agent;
+            newest[agent] = newest[agent].max(Some(parent));
+        }
+        all.push(newest);
+    }
+    all
+}
+
+/// Plays the session on both replicas; gives the time that taking in the other's edits took, all
+/// together, on both; the replicas, and all that was written.
+fn play(trace: &Trace, seen: &[[Option<usize>; 2]]) -> (Duration, [Engine; 2], Vec<Delivered>) {
+    let mut people = [engine(1), engine(2)];
+    // Edits of each that the other has not got, with the transaction of each.
+    let mut waiting: [Vec<(usize, Delivered)>; 2] = [Vec::new(), Vec::new()];
+    let (mut taken, mut written) = (Duration::ZERO, Vec::new());
+    for (number, transaction) in trace.txns.iter().enumerate() {
+        let (writer, other) = (transaction.agent, 1 - transaction.agent);
+        if let Some(newest) = seen[number][other] {
+            let count = waiting[other].partition_point(|(number, _)| *number <= newest);
+            let arrived: Vec<Delivered> = waiting[other]
+                .drain(..count)
+                .map(|(_, operation)| operation)
+                .collect();
+            let started = Instant::now();
+            people[writer].apply(&arrived).unwrap();
+            taken += started.elapsed();
+        }
+        for (at, delete, insert) in &transaction.patches {
+            people[writer].edit(*at, *delete, insert).unwrap();
+        }
+        let author = people[writer].author();
+        for body in people[writer].take_changes() {
+            let operation = delivered(author, body);
+            written.push(operation.clone());
+            waiting[writer].push((number, operation));
+        }
+    }
+    for (writer, waiting) in waiting.into_iter().enumerate() {
+        let rest: Vec<Delivered> = waiting
+            .into_iter()
+            .map(|(_, operation)| operation)
+            .collect();
+        let started = Instant::now();
+        people[1 - writer].apply(&rest).unwrap();
+        taken += started.elapsed();
+    }
+    (taken, people, written)
+}
+
+/// The same history in one blob, into the CRDT alone: the least that merging can cost.
+fn bare(all: &[u8]) -> Duration {
+    let started = Instant::now();
+    LoroDoc::new().import(all).unwrap();
+    started.elapsed()
+}
+
+/// All that both wrote, as the CRDT exports it at once.
+fn all_updates(operations: &[Delivered]) -> Vec<u8> {
+    let doc = LoroDoc::new();
+    // After the byte that names the format.
+    let updates: Vec<Vec<u8>> = operations
+        .iter()
+        .map(|operation| operation.body[1..].to_vec())
+        .collect();
+    doc.import_batch(&updates).unwrap();
+    doc.export(ExportMode::all_updates()).unwrap()
+}
+
+pub(crate) fn measure() {
+    let trace = Trace::read("friendsforever.concurrent");
+    let seen = seen(&trace);
+    let (mut ours, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (taken, people, written) = play(&trace, &seen);
+        for person in &people {
+            assert!(person.text() == trace.end_content);
+        }
+        progress(shown(taken));
+        ours.push(taken);
+        // On both replicas.
+        beside.push(bare(&all_updates(&written)) * 2);
+    }
+    let (ours, beside) = (median(&mut ours), median(&mut beside));
+    Row {
+        what: "friendsforever, two people with their true parents, merged on both replicas".into(),
+        measured: shown(ours),
+        beside: format!("Loro alone, all in one blob, twice: {}", shown(beside)),
+        ratio: Some(ratio(ours, beside)),
+        target: format!("at most {}", shown(TARGET)),
+        is_met: Some(ours <= TARGET),
+    }
+    .print();
+}
