@@ -6,10 +6,13 @@ mod common;
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use common::{Online, Person, eventually, stderr};
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::Value;
 
 /// Internet sockets that a process holds.
@@ -179,6 +182,68 @@ fn a_relay_that_does_not_answer_is_told() {
             .unwrap()
             .contains("no relay can be reached")
     );
+}
+
+/// A server whose certificate nobody vouches for; tells how each of its callers left.
+fn impostor() -> (SocketAddr, mpsc::Receiver<rustls::Error>) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = rustls::crypto::ring::default_provider();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (left, leaving) = mpsc::channel();
+    std::thread::spawn(move || {
+        for caller in listener.incoming() {
+            let mut caller = caller.unwrap();
+            let mut speaking = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            // Beyond the handshake there is nothing to say.
+            let Err(error) = speaking.complete_io(&mut caller) else {
+                continue;
+            };
+            let Some(error) = error.into_inner() else {
+                continue;
+            };
+            if let Ok(error) = error.downcast::<rustls::Error>()
+                && left.send(*error).is_err()
+            {
+                return;
+            }
+        }
+    });
+    (address, leaving)
+}
+
+#[test]
+fn a_relay_with_a_certificate_that_nobody_vouches_for_is_left_and_told() {
+    let alice = Person::new();
+    let (address, leaving) = impostor();
+    let at_alice = Online::start(alice.plain(&[
+        "--mode",
+        "internet",
+        "--relay",
+        &format!("https://{address}"),
+        "--no-mdns",
+        "--bind",
+        "127.0.0.1:0",
+        "run",
+    ]));
+    let error = at_alice.wait_for("error", |_| true);
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("no relay can be reached"), "{message}");
+    assert!(message.contains("certificate"), "{message}");
+    let left = leaving.recv_timeout(common::PATIENCE).unwrap();
+    assert!(
+        matches!(left, rustls::Error::AlertReceived(_)),
+        "it was left because of {left}"
+    );
+    assert!(at_alice.terminate() < Duration::from_secs(2));
 }
 
 #[test]

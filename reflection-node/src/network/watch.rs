@@ -183,7 +183,10 @@ pub(super) async fn run(
                 Step::Nothing => {}
                 Step::Report => {
                     let message = match relay_said.as_str() {
-                        "" => "no relay can be reached".to_owned(),
+                        // The transport does not say which; the difference is in its log alone.
+                        "" => "no relay can be reached: nothing answers there, or its certificate \
+                               is not trusted"
+                            .to_owned(),
                         said => format!("no relay can be reached: {said}"),
                     };
                     shared.events.emit(&Event::Error { message });
