@@ -302,7 +302,11 @@ class Person:
         return text
 
     def picture(self, path):
-        run("import", "-window", str(self.window), str(path))
+        """Of the window's part of the screen: popovers are windows of their own and are to be seen too."""
+        lines = run("xdotool", "getwindowgeometry", "--shell", str(self.window)).splitlines()
+        place = dict(line.split("=", 1) for line in lines)
+        crop = "{WIDTH}x{HEIGHT}+{X}+{Y}".format(**place)
+        run("import", "-window", "root", "-crop", crop, "+repage", str(path))
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -446,6 +450,8 @@ class Stage:
             anna.kill()
             typing.kill()
             typing.wait()
+            # The key that was down at that moment would repeat itself into the next window.
+            run("xdotool", "keyup", *("space" if letter == " " else letter for letter in sorted(set(line))))
             anna = self.alone("Anna")
             wait_for("Anna sees the library or the document again",
                      lambda: anna.look("Document text") or anna.sees(f"^{KILL_TITLE}"))
