@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What comes from the document's stream.
 
+use std::collections::BTreeSet;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
@@ -33,13 +35,7 @@ impl Engine {
         let mut effects = Vec::new();
         for run in runs(operations) {
             for operation in run {
-                self.meet(operation.author, operation.incarnation);
-                for &incarnation in compaction::split(&operation.body)
-                    .iter()
-                    .flat_map(|(ends, _)| ends.keys())
-                {
-                    self.meet(operation.author, incarnation);
-                }
+                self.meet_all(operation);
             }
             // What somebody made of the CRDT's encoding must not end the program.
             let imported = catch_unwind(AssertUnwindSafe(|| self.import(run, &mut effects)));
@@ -57,7 +53,7 @@ impl Engine {
 
     /// Puts an empty document in the place of one that the CRDT gave up on, which can neither be
     /// used nor taken down. Nothing can be edited any more; what is stored is as it was.
-    fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         let (doc, text, subscription) = Self::new_text(self.peer, &self.changes);
         std::mem::forget(std::mem::replace(&mut self.doc, doc));
         std::mem::forget(std::mem::replace(&mut self.text, text));
@@ -66,6 +62,15 @@ impl Engine {
         self.authorship = None;
         self.undo = Undo::default();
         self.is_broken = true;
+    }
+
+    /// Remembers who wrote an operation.
+    pub(super) fn meet_all(&mut self, operation: &Delivered) {
+        self.meet(operation.author, operation.incarnation);
+        let compacted = compaction::split(&operation.body);
+        for &incarnation in compacted.iter().flat_map(|(ends, _)| ends.keys()) {
+            self.meet(operation.author, incarnation);
+        }
     }
 
     /// Remembers who writes under a CRDT peer id.
@@ -78,25 +83,50 @@ impl Engine {
     /// merged at once, which takes a sixth of the time of one after the other; for one person's
     /// changes it is the other way round, and for a split paste by orders of magnitude.
     fn import(&mut self, run: &[Delivered], effects: &mut Vec<Effect>) -> Result<(), EngineError> {
-        let updates = run
+        let by_several = run
             .iter()
-            .filter_map(|operation| update::payload(&operation.body));
-        if run
-            .iter()
-            .any(|operation| operation.author != run[0].author)
-        {
-            let batch: Vec<Vec<u8>> = updates.map(<[u8]>::to_vec).collect();
-            let status = self.doc.import_batch(&batch);
+            .any(|operation| operation.author != run[0].author);
+        let parts = if by_several {
+            run.chunks(run.len())
+        } else {
+            run.chunks(1)
+        };
+        for part in parts {
+            let updates = part
+                .iter()
+                .filter_map(|operation| update::payload(&operation.body));
+            let status = match updates.collect::<Vec<_>>().as_slice() {
+                [] => continue,
+                [update] => self.doc.import(update),
+                updates => {
+                    let batch: Vec<_> = updates.iter().map(|update| update.to_vec()).collect();
+                    self.doc.import_batch(&batch)
+                }
+            };
+            if let Ok(status) = &status {
+                self.note_times(part, status);
+            }
             self.take_over(status.as_ref().ok(), effects);
             status?;
-        } else {
-            for update in updates {
-                let status = self.doc.import(update);
-                self.take_over(status.as_ref().ok(), effects);
-                status?;
-            }
         }
         Ok(())
+    }
+
+    /// Remembers when the operations say that their changes were made.
+    pub(super) fn note_times(&mut self, operations: &[Delivered], status: &ImportStatus) {
+        let authors: BTreeSet<AuthorId> = operations.iter().map(|one| one.author).collect();
+        for author in authors {
+            let by_author: Vec<&Delivered> = operations
+                .iter()
+                .filter(|operation| operation.author == author)
+                .collect();
+            // What had waited for these changes belongs to operations that came before.
+            let is_by_author = |peer: &u64| self.authors.get(peer) == Some(&author);
+            for changes in iter::once(&status.success).chain(&status.pending) {
+                let changes = changes.iter().filter(|(peer, _)| is_by_author(peer));
+                self.times.came(&by_author, changes);
+            }
+        }
     }
 
     /// Moves all places by what an import changed, and makes effects of it.

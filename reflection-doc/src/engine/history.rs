@@ -5,7 +5,8 @@
 //! never disturbs the one that is written in. Making the copy takes a moment in a long document,
 //! so [`HistorySource::open`] may be called on another thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use loro::{
     ContainerTrait, ExportMode, ID, IdSpan, JsonOpContent, JsonTextOp, LoroDoc, LoroError, LoroText,
@@ -14,12 +15,18 @@ use reflection_node::identity::AuthorId;
 
 use super::difference::{Part, difference};
 use super::edit::{Rewrite, TextEdit};
+use super::times::Times;
 use super::{EditError, Effect, Engine, Selection, TEXT_CONTAINER, Version, new_doc};
 
 /// A longer pause than this, in seconds, ends a sitting.
 const SITTING_PAUSE_S: i64 = 10 * 60;
 /// A sitting lasts no longer than this, in seconds; what follows is another one.
 const SITTING_MAX_S: i64 = 60 * 60;
+
+/// Texts of versions that are kept to be shown again.
+const SHOWN_TEXTS_MAX: usize = 16;
+/// The same in bytes. The last one is kept whatever its size.
+const SHOWN_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The past of a document could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +50,7 @@ pub struct Sitting {
     /// Who worked; `None` only where no operation of the author was ever seen here.
     pub author: Option<AuthorId>,
     /// When it began, in seconds since 1970 by the author's clock; zero if that is not known.
+    /// Where the changes say something else than their operations, these are believed.
     pub began_s: u64,
     /// When it ended, to a minute.
     pub ended_s: u64,
@@ -56,6 +64,8 @@ pub struct Sitting {
 pub struct HistorySource {
     updates: Vec<u8>,
     authors: HashMap<u64, AuthorId>,
+    times: Times,
+    now_s: i64,
 }
 
 /// The past of a document, up to when it was opened.
@@ -63,6 +73,35 @@ pub struct History {
     doc: LoroDoc,
     text: LoroText,
     authors: HashMap<u64, AuthorId>,
+    times: Times,
+    /// When it was opened: nothing in it is newer.
+    now_s: i64,
+    sittings: OnceLock<Vec<Sitting>>,
+    shown: Mutex<Shown>,
+}
+
+/// Texts that were looked at last: who goes through the versions one by one and looks at each
+/// difference has the text of each made once.
+#[derive(Default)]
+struct Shown(VecDeque<(Version, String)>);
+
+impl Shown {
+    fn get(&self, version: &Version) -> Option<String> {
+        let known = self.0.iter().find(|(known, _)| known == version);
+        known.map(|(_, text)| text.clone())
+    }
+
+    fn keep(&mut self, version: &Version, text: &str) {
+        self.0.push_back((version.clone(), text.to_owned()));
+        let bytes = |shown: &VecDeque<(Version, String)>| -> usize {
+            shown.iter().map(|(_, text)| text.len()).sum()
+        };
+        while self.0.len() > 1
+            && (self.0.len() > SHOWN_TEXTS_MAX || bytes(&self.0) > SHOWN_BYTES_MAX)
+        {
+            self.0.pop_front();
+        }
+    }
 }
 
 impl Engine {
@@ -82,6 +121,8 @@ impl Engine {
         Ok(HistorySource {
             updates,
             authors: self.authors.clone(),
+            times: self.times.clone(),
+            now_s: i64::try_from((self.clock)() / 1_000).unwrap_or(i64::MAX),
         })
     }
 
@@ -132,6 +173,10 @@ impl HistorySource {
             doc,
             text,
             authors: self.authors,
+            times: self.times,
+            now_s: self.now_s,
+            sittings: OnceLock::new(),
+            shown: Mutex::default(),
         })
     }
 }
@@ -152,12 +197,23 @@ impl History {
         if frontiers.iter().any(|id| !known.includes_id(id)) {
             return Err(HistoryError::NotFound);
         }
+        // Held to the end: it also keeps two from turning the pages at once.
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = shown.get(version) {
+            return Ok(text);
+        }
         self.doc.checkout(&frontiers)?;
-        Ok(self.text.to_string())
+        let text = self.text.to_string();
+        shown.keep(version, &text);
+        Ok(text)
     }
 
     /// All sittings, in an order in which no one precedes what it builds upon.
-    pub fn sittings(&self) -> Vec<Sitting> {
+    pub fn sittings(&self) -> &[Sitting] {
+        self.sittings.get_or_init(|| self.find_sittings())
+    }
+
+    fn find_sittings(&self) -> Vec<Sitting> {
         let mut stretches: Vec<Stretch> = self
             .doc
             .oplog_vv()
@@ -182,7 +238,9 @@ impl History {
             };
             let length = i32::try_from(change.len).unwrap_or(i32::MAX).max(1);
             let next = change.id.counter.saturating_add(length).min(end);
-            let time_s = change.timestamp;
+            let time_s = self
+                .times
+                .believed(peer, counter, change.timestamp, self.now_s);
             let lamport = change.lamport + u32::try_from(length).unwrap_or(0);
             match stretches.last_mut() {
                 Some(last)

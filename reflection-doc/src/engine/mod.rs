@@ -14,6 +14,7 @@ mod edit;
 mod effect;
 mod fork;
 mod history;
+mod load;
 mod markdown;
 mod metadata;
 mod outline;
@@ -23,6 +24,7 @@ mod selection;
 mod shape;
 mod span;
 mod statistics;
+mod times;
 mod title;
 mod undo;
 mod update;
@@ -49,6 +51,7 @@ pub use edit::{AuthorRun, Rewrite, TextEdit, Undone};
 pub use effect::{Effect, Origin};
 pub(crate) use fork::mend;
 pub use history::{History, HistoryError, HistorySource, Sitting};
+pub use load::Loading;
 pub use markdown::{Emphasis, continue_list, indent, link, outdent, toggle_emphasis};
 pub use metadata::{NAME_GRAPHEMES_MAX, NamedVersion, Person, clean_name};
 pub use outline::{Heading, Task, headings, tasks, toggle_task};
@@ -57,6 +60,7 @@ pub use peer::PeerId;
 use selection::Cursors;
 pub use selection::{Bias, CursorId, Selection};
 pub use statistics::{Statistics, statistics};
+use times::Times;
 pub use title::title;
 use undo::Undo;
 pub(crate) use update::check_update;
@@ -115,6 +119,8 @@ pub struct Engine {
     /// Who writes as which peer, of all whose operations were seen.
     authors: HashMap<u64, AuthorId>,
     clock: Clock,
+    /// When the operations say that they were made.
+    times: Times,
     /// The time of the newest change made here.
     committed_s: AtomicI64,
     undo: Undo,
@@ -159,6 +165,7 @@ impl Engine {
             profile: None,
             authors: HashMap::from([(peer.get(), author)]),
             clock: Arc::new(system_time_ms),
+            times: Times::default(),
             committed_s: AtomicI64::new(0),
             undo: Undo::default(),
             cursors: Cursors::default(),

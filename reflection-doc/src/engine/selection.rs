@@ -112,6 +112,12 @@ impl Cursors {
         }
     }
 
+    /// How many places are kept, free ones included.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.places.len()
+    }
+
     pub(super) fn spliced(&mut self, at: usize, delete: usize, insert: usize) {
         for (position, bias) in self.places.iter_mut().flatten() {
             *position = bias.spliced(*position, at, delete, insert);

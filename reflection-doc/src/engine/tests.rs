@@ -8,8 +8,11 @@ use reflection_node::pipeline::Delivered;
 use super::update::UpdateSpan;
 use super::*;
 
+mod bounds;
+mod convergence;
 mod forged;
 mod history;
+mod load;
 mod metadata;
 mod places;
 mod traces;
@@ -17,7 +20,7 @@ mod undo;
 
 const TOPIC: TopicId = TopicId::from_bytes([7; 32]);
 
-fn author(number: u8) -> AuthorId {
+pub(super) fn author(number: u8) -> AuthorId {
     AuthorId::from_bytes([number; 32])
 }
 
@@ -25,7 +28,7 @@ fn engine(number: u8) -> Engine {
     Engine::new(author(number), &TOPIC, 0)
 }
 
-fn deliver(author: AuthorId, body: Vec<u8>) -> Delivered {
+pub(super) fn deliver(author: AuthorId, body: Vec<u8>) -> Delivered {
     Delivered {
         position: 1,
         id: OperationId::from_bytes([0; 32]),
@@ -40,10 +43,12 @@ fn deliver(author: AuthorId, body: Vec<u8>) -> Delivered {
 
 fn deliveries(from: &mut Engine) -> Vec<Delivered> {
     let author = from.author();
-    from.take_changes()
-        .into_iter()
-        .map(|body| deliver(author, body))
-        .collect()
+    let time_us = (from.clock)() * 1_000;
+    let delivered = from.take_changes().into_iter().map(|body| Delivered {
+        time_us,
+        ..deliver(author, body)
+    });
+    delivered.collect()
 }
 
 #[test]

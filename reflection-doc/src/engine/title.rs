@@ -3,6 +3,8 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::Engine;
+
 /// Longest title, in what readers perceive as characters.
 const TITLE_GRAPHEMES_MAX: usize = 120;
 /// Characters of the text that are looked at.
@@ -20,6 +22,18 @@ pub fn title(text: &str) -> String {
         .map(plain)
         .find(|line| !line.is_empty())
         .unwrap_or_default()
+}
+
+impl Engine {
+    /// The title of the text, in the same time for any length of it.
+    pub fn title(&self) -> String {
+        let looked_at = self.len_chars().min(LOOKED_AT_CHARS_MAX);
+        // Fails only beyond the end.
+        self.text
+            .slice(0, looked_at)
+            .as_deref()
+            .map_or_else(|_| String::new(), title)
+    }
 }
 
 /// A line without the marks that Markdown gives a meaning.

@@ -17,11 +17,11 @@ use super::shape::{Piece, Shape, Side};
 /// A longer pause than this, in milliseconds, begins a new step.
 const PAUSE_MS: u64 = 1_000;
 /// Edits that can be undone or redone; joined ones count once.
-const EDITS_MAX: usize = 10_000;
+pub(super) const EDITS_MAX: usize = 10_000;
 /// Deleted text that is kept for undo or redo, in bytes. The newest edit is kept whatever its size.
 const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Places that others may change while nothing is undone, before undo forgets.
-const PENDING_PIECES_MAX: usize = 65_536;
+pub(super) const PENDING_PIECES_MAX: usize = 65_536;
 
 /// Changes by others that have not been moved down yet, oldest first. Each is at least twice as
 /// long as the one after it, so that adding many costs little.
@@ -418,5 +418,13 @@ impl Undo {
             Direction::Undo => self.undone.push(inverse),
             Direction::Redo => self.done.push(inverse),
         }
+    }
+
+    /// How many edits are kept, and places that others have changed in them.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> (usize, usize) {
+        let inverses = || self.done.inverses.iter().chain(&self.undone.inverses);
+        let pending = inverses().map(|inverse| inverse.pending.pieces()).sum();
+        (inverses().count(), pending)
     }
 }

@@ -24,7 +24,7 @@ use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{DocumentError, DocumentInfo, NetworkConfig, Node, StartError};
 
 use crate::company::Company;
-use crate::engine::{EditError, Engine, EngineError, HistoryError};
+use crate::engine::{EditError, Engine, EngineError, HistoryError, Loading};
 
 use crate::open_document::{OpenDocument, PublishFailure, Publisher, Turn};
 use local::Flag;
@@ -149,7 +149,7 @@ impl Library {
         };
         let held = turn.wait().await;
         let access = self.node.access(topic).ok_or(StreamError::Closed)?;
-        let (mut engine, stream) = self.load(topic).await?;
+        let (mut engine, stream) = self.load_aside(topic).await?;
         if let Some(profile) = self.node.read(profile::read).await? {
             engine.set_profile(&profile.name, profile.colour);
         }
@@ -165,6 +165,17 @@ impl Library {
         })
     }
 
+    /// The same as [`Library::load`], on a thread of its own: whoever waits may draw a screen.
+    async fn load_aside(
+        &self,
+        topic: &TopicId,
+    ) -> Result<(Engine, reflection_node::pipeline::DocumentStream), LibraryError> {
+        let (library, topic) = (self.clone(), *topic);
+        self.node
+            .aside(async move { library.load(&topic).await })
+            .await
+    }
+
     /// An engine with all that is stored, and the stream of what comes after.
     async fn load(
         &self,
@@ -172,11 +183,11 @@ impl Library {
     ) -> Result<(Engine, reflection_node::pipeline::DocumentStream), LibraryError> {
         'begin: loop {
             let mut stream = self.node.stream(topic, 0).await?;
-            let mut engine = Engine::new(self.node.id(), topic, stream.incarnation());
+            let mut loading = Loading::new(self.node.id(), topic, stream.incarnation());
             loop {
                 match stream.stored().await {
-                    Ok(batch) if batch.is_empty() => return Ok((engine, stream)),
-                    Ok(batch) => drop(engine.apply(&batch)?),
+                    Ok(batch) if batch.is_empty() => return Ok((loading.finish()?, stream)),
+                    Ok(batch) => loading.add(&batch)?,
                     Err(StreamError::Rebuilt) => continue 'begin,
                     Err(error) => return Err(error.into()),
                 }
@@ -190,7 +201,7 @@ impl Library {
         &self,
         topic: &TopicId,
     ) -> Result<(Engine, reflection_node::pipeline::DocumentStream, Publisher), LibraryError> {
-        let (engine, stream) = self.load(topic).await?;
+        let (engine, stream) = self.load_aside(topic).await?;
         let publisher = Publisher::new(self.node.clone(), *topic, engine.incarnation());
         Ok((engine, stream, publisher))
     }

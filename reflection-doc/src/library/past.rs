@@ -73,9 +73,9 @@ impl Past {
         let mut versions: Vec<VersionSummary> = self
             .history
             .sittings()
-            .into_iter()
+            .iter()
             .map(|sitting| VersionSummary {
-                version: sitting.version,
+                version: sitting.version.clone(),
                 author: sitting.author,
                 began_s: sitting.began_s,
                 ended_s: sitting.ended_s,
@@ -131,8 +131,8 @@ impl Past {
             (None, _) => {}
         }
         let wanted = wanted.to_ascii_lowercase();
-        let versions = self.history.sittings().into_iter();
-        let mut all: Vec<Version> = versions.map(|sitting| sitting.version).collect();
+        let versions = self.history.sittings().iter();
+        let mut all: Vec<Version> = versions.map(|sitting| sitting.version.clone()).collect();
         all.push(self.now.clone());
         all.sort();
         all.dedup();

@@ -89,11 +89,50 @@ fn times_survive_what_compaction_does() {
     }
     let span = IdSpan::new(ann.peer.get(), 0, 3);
     let all = ann.doc.export(ExportMode::updates_in_range(vec![span]));
-    ben.apply(&[deliver(author(1), update::body(&all.unwrap()))])
-        .unwrap();
-    let sittings = ben.history().unwrap().open().unwrap().sittings();
-    assert_eq!(sittings, ann.history().unwrap().open().unwrap().sittings());
-    assert_eq!(sittings.len(), 3);
+    let mut compaction = deliver(author(1), update::body(&all.unwrap()));
+    compaction.kind = Kind::Compaction;
+    compaction.time_us = clock.load(Ordering::Relaxed) * 1_000;
+    ben.apply(&[compaction]).unwrap();
+    let theirs = ben.history().unwrap().open().unwrap();
+    let ours = ann.history().unwrap().open().unwrap();
+    assert_eq!(theirs.sittings(), ours.sittings());
+    assert_eq!(theirs.sittings().len(), 3);
+}
+
+#[test]
+fn times_that_somebody_made_up_are_not_shown() {
+    const NOW_S: u64 = 1_700_000_000;
+    let clock = Arc::new(AtomicU64::new(NOW_S * 1_000));
+    let (_, mut ben) = two(&clock);
+    // Ann's changes say that they were made long ago, or will be; the operations tell the truth.
+    let mut all = Vec::new();
+    for (number, said_s) in [1_000, 4_000_000_000, NOW_S - 60, 0]
+        .into_iter()
+        .enumerate()
+    {
+        let mut ann = engine(10 + u8::try_from(number).unwrap());
+        ann.set_clock(Arc::new(move || said_s * 1_000));
+        ann.edit(0, 0, "words").unwrap();
+        let mut said = deliveries(&mut ann);
+        said[0].time_us = NOW_S * 1_000_000;
+        all.extend(said);
+    }
+    let mut loading = Loading::new(author(2), &TOPIC, 0);
+    let told = Arc::clone(&clock);
+    loading.add(&all).unwrap();
+    let mut loaded = loading.finish().unwrap();
+    loaded.set_clock(Arc::new(move || told.load(Ordering::Relaxed)));
+    for one in &all {
+        ben.apply(std::slice::from_ref(one)).unwrap();
+    }
+    let mut batched = two(&clock).1;
+    batched.apply(&all).unwrap();
+    for engine in [ben, loaded, batched] {
+        let history = engine.history().unwrap().open().unwrap();
+        let mut times: Vec<u64> = history.sittings().iter().map(|one| one.began_s).collect();
+        times.sort_unstable();
+        assert_eq!(times, [NOW_S - 60, NOW_S, NOW_S, NOW_S]);
+    }
 }
 
 #[test]

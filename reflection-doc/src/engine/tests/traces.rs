@@ -26,6 +26,10 @@ struct Trace {
 }
 
 fn trace(name: &str) -> Trace {
+    read(name)
+}
+
+fn read<T: serde::de::DeserializeOwned>(name: &str) -> T {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../reflection-cli/tests/traces");
     let file = std::fs::File::open(folder.join(format!("{name}.json.gz"))).unwrap();
     let mut json = String::new();
@@ -110,6 +114,140 @@ fn a_trace_by_one_person_ends_in_its_text_in_every_script() {
         assert!(engine.text() == end);
         let runs = engine.author_runs();
         assert_eq!(runs.len(), 1);
+    }
+}
+
+/// A transaction of a session by several people.
+#[derive(Deserialize)]
+struct SharedTransaction {
+    /// The newest transactions that its author had seen.
+    parents: Vec<usize>,
+    agent: usize,
+    patches: Vec<Patch>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SharedTrace {
+    end_content: String,
+    txns: Vec<SharedTransaction>,
+}
+
+/// Transactions of the session by two people that are played in every script.
+const PLAYED_IN_EVERY_SCRIPT: usize = 3_000;
+
+/// One of the people of a session: the engine, a plain text that follows it, and what was said in
+/// which transaction.
+struct Player {
+    engine: Engine,
+    screen: Vec<char>,
+    said: Vec<(usize, Delivered)>,
+    /// How much of what the other one said was heard.
+    heard: usize,
+}
+
+impl Player {
+    fn new(number: u8) -> Self {
+        Self {
+            engine: engine(number),
+            screen: Vec::new(),
+            said: Vec::new(),
+            heard: 0,
+        }
+    }
+
+    fn splice(&mut self, at: usize, delete: usize, insert: &str) {
+        self.screen.splice(at..at + delete, insert.chars());
+    }
+
+    /// Hears what the other one had said up to a transaction.
+    fn hear(&mut self, other: &[(usize, Delivered)], last: usize) {
+        let until = other.partition_point(|(transaction, _)| *transaction <= last);
+        let Some(news) = other.get(self.heard..until) else {
+            return;
+        };
+        let news: Vec<Delivered> = news.iter().map(|(_, said)| said.clone()).collect();
+        self.heard = until;
+        for effect in self.engine.apply(&news).unwrap() {
+            match effect {
+                Effect::Insert { at, text, .. } => self.splice(at, 0, &text),
+                Effect::Delete { at, count, .. } => self.splice(at, count, ""),
+            }
+        }
+    }
+}
+
+/// Plays a session with everything heard when it was; gives the text in which both end.
+fn play(txns: &[SharedTransaction], script: &Script) -> String {
+    let mut players = [Player::new(1), Player::new(2)];
+    for (number, txn) in txns.iter().enumerate() {
+        let [one, two] = &mut players;
+        let (player, other) = match txn.agent {
+            0 => (one, two),
+            _ => (two, one),
+        };
+        let foreign = txn
+            .parents
+            .iter()
+            .filter(|&&seen| txns[seen].agent != txn.agent);
+        if let Some(&last) = foreign.max() {
+            player.hear(&other.said, last);
+        }
+        for (at, delete, insert) in &txn.patches {
+            let (at, delete) = (at * script.width, delete * script.width);
+            let insert = script.write(insert);
+            player.engine.edit(at, delete, &insert).unwrap();
+            player.splice(at, delete, &insert);
+        }
+        let said = deliveries(&mut player.engine);
+        player
+            .said
+            .extend(said.into_iter().map(|said| (number, said)));
+    }
+    let [one, two] = &mut players;
+    one.hear(&two.said, txns.len());
+    two.hear(&one.said, txns.len());
+    let end = one.engine.text();
+    assert!(two.engine.text() == end, "both end with the same text");
+    for player in &mut players {
+        assert!(player.screen.iter().copied().eq(end.chars()));
+    }
+    let [one, two] = &mut players;
+    assert_eq!(one.engine.author_runs(), two.engine.author_runs());
+    // Whoever opens the document later sees the same.
+    let mut loading = Loading::new(author(3), &TOPIC, 0);
+    for player in &players {
+        let said: Vec<_> = player.said.iter().map(|(_, said)| said.clone()).collect();
+        loading.add(&said).unwrap();
+    }
+    assert!(loading.finish().unwrap().text() == end);
+    end
+}
+
+#[test]
+#[ignore = "takes long without optimisation"]
+fn a_trace_by_two_people_ends_in_its_text() {
+    let trace: SharedTrace = read("friendsforever.concurrent");
+    let end = play(&trace.txns, &SCRIPTS[0]);
+    assert!(end == trace.end_content);
+}
+
+#[test]
+fn a_part_of_a_trace_by_two_people_ends_alike_in_every_script() {
+    let trace: SharedTrace = read("friendsforever.concurrent");
+    let part = &trace.txns[..PLAYED_IN_EVERY_SCRIPT];
+    let end = play(part, &SCRIPTS[0]);
+    for script in &SCRIPTS[1..] {
+        assert!(play(part, script) == script.write(&end));
+    }
+}
+
+#[test]
+#[ignore = "takes long without optimisation"]
+fn a_trace_by_two_people_ends_in_its_text_in_every_script() {
+    let trace: SharedTrace = read("friendsforever.concurrent");
+    for script in &SCRIPTS {
+        assert!(play(&trace.txns, script) == script.write(&trace.end_content));
     }
 }
 

@@ -88,6 +88,13 @@ impl Document {
             .unwrap_or_default()
     }
 
+    /// While the document is opening: its text as it was last worked out, to be shown at once and
+    /// not to be edited. `None` as long as [`Document::has_cached_text`] is not set, which it
+    /// never is where the text was not worked out yet, and after the phase has changed.
+    pub fn cached_text(&self) -> Option<String> {
+        self.imp().cached_text.borrow().clone()
+    }
+
     /// Takes over an insertion that was made here, at a position in Unicode scalar values.
     /// It is on the disk when [`Document::save_state`] says so.
     pub fn insert_text(&self, at: u32, text: &str) -> Result<(), EditRefused> {

@@ -71,6 +71,12 @@ pub struct Document {
     /// Whether it was joined and nothing of it has arrived yet.
     #[property(get)]
     is_waiting: Cell<bool>,
+    /// The text as it was last worked out, while the document is opening.
+    pub(super) cached_text: RefCell<Option<String>>,
+    /// Whether there is a text to be shown, and not edited, while the document is opening; see
+    /// [`Document::cached_text`](super::Document::cached_text).
+    #[property(get)]
+    has_cached_text: Cell<bool>,
     /// Whether the text is in memory.
     #[property(get, builder(DocumentPhase::default()))]
     phase: Cell<DocumentPhase>,
@@ -125,6 +131,8 @@ impl Default for Document {
             is_archived: Cell::default(),
             is_read_only: Cell::default(),
             is_waiting: Cell::default(),
+            cached_text: RefCell::default(),
+            has_cached_text: Cell::default(),
             phase: Cell::default(),
             save_state: Cell::default(),
             trouble: Cell::default(),
@@ -191,6 +199,7 @@ setters! {
     set_is_archived, notify_is_archived, is_archived: bool;
     set_is_read_only, notify_is_read_only, is_read_only: bool;
     set_is_waiting, notify_is_waiting, is_waiting: bool;
+    set_has_cached_text, notify_has_cached_text, has_cached_text: bool;
     set_phase, notify_phase, phase: DocumentPhase;
     set_save_state, notify_save_state, save_state: SaveState;
     set_trouble, notify_trouble, trouble: Trouble;

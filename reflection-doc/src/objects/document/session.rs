@@ -8,14 +8,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gio::prelude::*;
 use gio::subclass::prelude::*;
 use reflection_node::Position;
-use reflection_node::access::Access;
+use reflection_node::access::{Access, TopicId};
 use reflection_node::pipeline::{Delivered, DocumentStream, StreamError};
 
 use super::cursors::Others;
 use super::properties::Document;
 use super::{DocumentPhase, EditRefused, SaveState, Trouble};
 use crate::company::Company;
-use crate::engine::{Effect, Engine, Pace, title};
+use crate::engine::{Effect, Engine, Pace};
+use crate::library::Library;
 use crate::open_document::{HeldTurn, OpenDocument, Publisher};
 
 /// Pause between attempts to let go of a text that could not be saved.
@@ -63,6 +64,7 @@ impl Document {
         };
         self.set_phase(DocumentPhase::Opening);
         self.set_trouble(Trouble::Nothing);
+        self.show_cached_text(library.clone(), topic);
         let document = self.obj().downgrade();
         self.session_tasks.spawn(async move {
             let opened = library.open_document(&topic).await;
@@ -80,8 +82,32 @@ impl Document {
             } else {
                 Trouble::NotLoaded
             });
+            imp.forget_cached_text();
             imp.set_phase(DocumentPhase::Failed);
         });
+    }
+
+    /// Gives people something to read while the text is made of its whole history.
+    fn show_cached_text(&self, library: Library, topic: TopicId) {
+        let document = self.obj().downgrade();
+        self.session_tasks.spawn(async move {
+            let Ok(Some(cached)) = library.cached_text(&topic).await else {
+                return;
+            };
+            let Some(document) = document.upgrade() else {
+                return;
+            };
+            let imp = document.imp();
+            if imp.phase() == DocumentPhase::Opening && !cached.text.is_empty() {
+                imp.cached_text.replace(Some(cached.text));
+                imp.set_has_cached_text(true);
+            }
+        });
+    }
+
+    fn forget_cached_text(&self) {
+        self.cached_text.take();
+        self.set_has_cached_text(false);
     }
 
     fn begin_session(&self, opened: OpenDocument) {
@@ -110,6 +136,7 @@ impl Document {
             .spawn(super::commits::save(self.obj().downgrade(), session, woken));
         self.show_text_facts();
         self.set_phase(DocumentPhase::Open);
+        self.forget_cached_text();
         self.refresh_status();
         self.refresh_authors();
         self.mark_read();
@@ -122,6 +149,7 @@ impl Document {
     /// Lets the text go where it stands. For a document that is deleted, or an object that ends.
     pub(super) fn end_session(&self) {
         self.session_tasks.abort();
+        self.forget_cached_text();
         if let Some(session) = self.session.take() {
             session.tell_waiting(false);
             self.set_can_undo(false);
@@ -266,7 +294,7 @@ impl Document {
         };
         let (title, chars) = {
             let engine = session.engine.borrow();
-            (title(&engine.text()), engine.len_chars())
+            (engine.title(), engine.len_chars())
         };
         self.set_title(&title);
         self.set_chars(chars as u64);
