@@ -5,13 +5,15 @@
 mod common;
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use common::{Online, Person, eventually, stderr};
+use reflection_node::access::{Access, Code, Hint};
+use reflection_node::identity::AuthorId;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::Value;
 
@@ -275,4 +277,87 @@ fn a_relay_and_a_bootstrap_node_are_closed_with_the_rest_in_time() {
     silent.recv(&mut first).unwrap();
     assert!(at_bob.terminate() < Duration::from_secs(2));
     assert!(at_alice.terminate() < Duration::from_secs(2));
+}
+
+/// Passes TCP on to a server and keeps what goes either way.
+fn recording_proxy(server: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let tape = Arc::new(Mutex::new(Vec::new()));
+    let written = Arc::clone(&tape);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.unwrap(), TcpStream::connect(server).unwrap());
+            for (mut from, mut to) in [
+                (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server, client),
+            ] {
+                let tape = Arc::clone(&written);
+                std::thread::spawn(move || {
+                    let mut bytes = [0; 16 * 1024];
+                    while let Ok(count @ 1..) = from.read(&mut bytes) {
+                        tape.lock().unwrap().extend_from_slice(&bytes[..count]);
+                        if to.write_all(&bytes[..count]).is_err() {
+                            return;
+                        }
+                    }
+                    let _ = to.shutdown(Shutdown::Both);
+                });
+            }
+        }
+    });
+    (address, tape)
+}
+
+#[test]
+fn a_relay_passes_on_what_it_cannot_read() {
+    let (server, alice, bob) = (Person::new(), Person::new(), Person::new());
+    let serving = server.online_with(&["--serve-relay", "127.0.0.1:0"]);
+    let relay = serving.ready["relay"].as_str().unwrap();
+    let behind = relay.strip_prefix("http://").unwrap().trim_end_matches('/');
+    let (proxy, tape) = recording_proxy(behind.parse().unwrap());
+    let relay = format!("http://{proxy}");
+    let online = |person: &Person| {
+        Online::start(person.plain(&[
+            "--mode",
+            "internet",
+            "--relay",
+            &relay,
+            "--no-mdns",
+            "--bind",
+            "127.0.0.1:0",
+            "run",
+        ]))
+    };
+    let text = "# quaternionic\nzygomorphic\n";
+    let code: Code = alice.creates(text).parse().unwrap();
+    let at_alice = online(&alice);
+    let endpoint: AuthorId = at_alice.ready["id"].as_str().unwrap().parse().unwrap();
+    // The way by the relay is all that Bob is told of Alice.
+    let hint = Hint {
+        endpoint,
+        addresses: Vec::new(),
+        relay: Some(relay.parse().unwrap()),
+    };
+    let told = Code::new(code.keys(), Access::Write, vec![hint]).unwrap();
+    let joined = bob.offline(&["join", &told.to_string()]);
+    assert!(joined.status.success(), "{}", stderr(&joined));
+    let at_bob = online(&bob);
+    eventually("bob has the text", || {
+        String::from_utf8_lossy(&bob.plain(&["cat", "@last"]).output().unwrap().stdout) == text
+    });
+    drop((at_alice, at_bob, serving));
+    let tape = tape.lock().unwrap();
+    let holds = |part: &[u8]| tape.windows(part.len()).any(|window| window == part);
+    assert!(holds(endpoint.as_bytes()), "a relay knows who is reached");
+    let (_, secret) = bech32::decode(&code.to_string()).unwrap();
+    let topic = *code.keys().topic().as_bytes();
+    for part in [
+        b"quaternionic".as_slice(),
+        b"zygomorphic",
+        &topic,
+        &secret[1..33],
+    ] {
+        assert!(!holds(part), "the relay saw something readable");
+    }
 }

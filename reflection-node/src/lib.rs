@@ -35,6 +35,8 @@ pub mod store;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(test)]
+mod vectors;
 mod wire;
 
 pub use events::{Event, Events, Found, Route, SyncCounts};

@@ -34,6 +34,11 @@ impl Home {
             mdns: false,
             ..NetworkConfig::default()
         };
+        self.open_with(network).await
+    }
+
+    /// Within reach of others.
+    pub(crate) async fn open_with(&self, network: NetworkConfig) -> Library {
         let folder = DataFolder::open(&self.data()).unwrap();
         Library::open(folder, self.key.clone(), network)
             .await

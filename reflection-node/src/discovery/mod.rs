@@ -7,5 +7,7 @@ pub(crate) mod mdns;
 mod rendezvous;
 mod rendezvous_frame;
 
+#[cfg(test)]
+pub(crate) use rendezvous::token as rendezvous_token;
 #[cfg(feature = "testing")]
 pub(crate) use rendezvous_frame::probe as probe_rendezvous;

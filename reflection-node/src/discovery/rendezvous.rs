@@ -37,10 +37,10 @@ const REGISTRATIONS_MAX: u32 = 20;
 const RATE_PERIOD: Duration = Duration::from_mins(1);
 
 /// Stands for a document on one day.
-pub(super) type Token = [u8; 32];
+pub(crate) type Token = [u8; 32];
 
 /// The token of a document on a day, counted from 1970.
-pub(super) fn token(keys: &DocumentKeys, day: u64) -> Token {
+pub(crate) fn token(keys: &DocumentKeys, day: u64) -> Token {
     let mut hasher = blake3::Hasher::new_keyed(keys.sync_key());
     hasher.update(TOKEN_DOMAIN).update(&day.to_be_bytes());
     *hasher.finalize().as_bytes()

@@ -373,6 +373,8 @@ impl Actor {
     }
 
     fn receive(&mut self, topic: TopicId, bytes: &[u8]) {
+        #[cfg(feature = "testing")]
+        crate::testing::tape::heard(bytes);
         let Some(overlay) = self.overlays.get(&topic) else {
             return;
         };

@@ -189,6 +189,8 @@ async fn read_frame(stream: &mut BufReader<RecvStream>) -> Result<Frame, DriverE
         .read_exact(&mut bytes)
         .await
         .map_err(|_| DriverError::Connection)?;
+    #[cfg(feature = "testing")]
+    crate::testing::tape::heard(&bytes);
     Frame::decode(&bytes).map_err(|_| DriverError::Malformed)
 }
 

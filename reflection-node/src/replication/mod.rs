@@ -44,6 +44,8 @@ pub use assignments::{Assignment, AssignmentState, ReplicaInfo};
 pub use frame::Shortage;
 pub use hosting::{GrantError, HostedFor};
 use progress::Progress;
+#[cfg(test)]
+pub(crate) use proof::Ends;
 pub use quota::ReplicaOffer;
 pub use ticket::{Ticket, TicketError};
 

@@ -10,10 +10,10 @@ const PROOF_DOMAIN: &[u8] = b"app.reflection ticket proof v1";
 
 /// The two ends of a stream on which assignments are spoken of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
-    pub(super) assigner: AuthorId,
-    pub(super) replica: AuthorId,
-    pub(super) salts: Salts,
+pub(crate) struct Ends {
+    pub(crate) assigner: AuthorId,
+    pub(crate) replica: AuthorId,
+    pub(crate) salts: Salts,
 }
 
 impl Ends {
@@ -29,11 +29,11 @@ impl Ends {
         *hasher.finalize().as_bytes()
     }
 
-    pub(super) fn assigner_proof(&self, secret: &[u8; 32]) -> [u8; 32] {
+    pub(crate) fn assigner_proof(&self, secret: &[u8; 32]) -> [u8; 32] {
         self.proof(secret, b"assign")
     }
 
-    pub(super) fn replica_proof(&self, secret: &[u8; 32]) -> [u8; 32] {
+    pub(crate) fn replica_proof(&self, secret: &[u8; 32]) -> [u8; 32] {
         self.proof(secret, b"answer")
     }
 }

@@ -76,6 +76,8 @@ pub(crate) async fn read_frame(
     }
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).await.map_err(read_error)?;
+    #[cfg(feature = "testing")]
+    crate::testing::tape::heard(&bytes);
     let frame = Frame::decode(&bytes).map_err(|_| DriverError::Malformed)?;
     Ok((frame, length + 4))
 }

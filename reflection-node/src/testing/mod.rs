@@ -11,6 +11,7 @@ pub mod hostile;
 mod ledger;
 mod random;
 mod simulation;
+pub mod tape;
 
 pub use ledger::Ledger;
 pub use random::Random;
