@@ -77,11 +77,18 @@ impl Avatar {
         avatar.set_valign(gtk::Align::Center);
         avatar.set_halign(gtk::Align::Center);
         avatar.update_property(&[gtk::accessible::Property::Label(&display_name(author))]);
-        let handler = author.connect_is_here_notify(glib::clone!(
-            #[weak]
-            avatar,
-            move |_| avatar.queue_draw()
-        ));
+        let handler = author.connect_notify_local(
+            None,
+            glib::clone!(
+                #[weak]
+                avatar,
+                move |author, _| {
+                    let name = display_name(author);
+                    avatar.update_property(&[gtk::accessible::Property::Label(&name)]);
+                    avatar.queue_draw();
+                }
+            ),
+        );
         imp.author.replace(Some(author.clone()));
         imp.handler.replace(Some(handler));
         avatar
@@ -110,7 +117,7 @@ impl Avatar {
             snapshot.append_stroke(&path, &ring, &self.color());
             snapshot.append_fill(&path, gsk::FillRule::Winding, &self.color());
         }
-        if !author.is_here() {
+        if !author.is_online() {
             snapshot.push_opacity(AWAY_OPACITY);
         }
         snapshot.append_fill(
@@ -119,7 +126,7 @@ impl Avatar {
             &palette::colour(author.colour()),
         );
         self.draw_letters(snapshot, &initials(&display_name(author)), size);
-        if !author.is_here() {
+        if !author.is_online() {
             snapshot.pop();
         }
     }

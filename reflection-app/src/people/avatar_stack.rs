@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use gettextrs::gettext;
 use glib::clone;
 use gtk::glib;
 use gtk::prelude::*;
@@ -10,6 +11,7 @@ use gtk::subclass::prelude::*;
 use reflection_doc::objects::{Author, Authors};
 
 use super::avatar::Avatar;
+use super::name::display_name;
 
 /// Most pictures side by side; the list has everybody.
 const AVATARS_MAX: usize = 3;
@@ -25,6 +27,9 @@ mod imp {
     pub struct AvatarStack {
         pub(super) authors: RefCell<Option<Authors>>,
         pub(super) handler: RefCell<Option<glib::SignalHandlerId>>,
+        /// Who was here, so that coming and going can be told.
+        pub(super) were_here: RefCell<Vec<Author>>,
+        pub(super) here_handlers: RefCell<Vec<(Author, glib::SignalHandlerId)>>,
         /// The size for showing all the others; 0 for showing who is here.
         pub(super) others_size: Cell<i32>,
     }
@@ -84,6 +89,9 @@ impl AvatarStack {
         if let (Some(authors), Some(handler)) = (imp.authors.take(), imp.handler.take()) {
             authors.disconnect(handler);
         }
+        for (author, handler) in imp.here_handlers.take() {
+            author.disconnect(handler);
+        }
     }
 
     /// The others who are here; oneself where one is alone.
@@ -102,6 +110,8 @@ impl AvatarStack {
             self.set_visible(self.first_child().is_some());
             return;
         }
+        self.follow(&everybody);
+        self.tell_who_came(&everybody);
         let mut shown: Vec<&Author> = everybody
             .iter()
             .filter(|author| author.is_here() && !author.is_this_device())
@@ -111,6 +121,49 @@ impl AvatarStack {
             shown.extend(everybody.iter().find(|author| author.is_this_device()));
         }
         self.fill(shown.into_iter(), SIZE);
+    }
+
+    /// Looks again when somebody comes or goes and the order stays.
+    fn follow(&self, everybody: &[Author]) {
+        let handlers = &self.imp().here_handlers;
+        for (author, handler) in handlers.take() {
+            author.disconnect(handler);
+        }
+        for author in everybody.iter().filter(|author| !author.is_this_device()) {
+            let handler = author.connect_is_here_notify(clone!(
+                #[weak(rename_to = stack)]
+                self,
+                move |_| stack.refresh_soon()
+            ));
+            handlers.borrow_mut().push((author.clone(), handler));
+        }
+    }
+
+    /// Not while the person who changed tells it: handlers are exchanged.
+    fn refresh_soon(&self) {
+        let stack = self.downgrade();
+        glib::idle_add_local_once(move || {
+            if let Some(stack) = stack.upgrade() {
+                stack.refresh();
+            }
+        });
+    }
+
+    /// Says quietly who came and who left, for those who do not see the pictures.
+    fn tell_who_came(&self, everybody: &[Author]) {
+        let others = everybody.iter().filter(|author| !author.is_this_device());
+        let here: Vec<Author> = others.filter(|author| author.is_here()).cloned().collect();
+        let before = self.imp().were_here.replace(here.clone());
+        let say = |author: &Author, words: String| {
+            let words = words.replace("{name}", &display_name(author));
+            self.announce(&words, gtk::AccessibleAnnouncementPriority::Low);
+        };
+        for author in here.iter().filter(|author| !before.contains(author)) {
+            say(author, gettext("{name} is here"));
+        }
+        for author in before.iter().filter(|author| !here.contains(author)) {
+            say(author, gettext("{name} left"));
+        }
     }
 
     fn fill<'a>(&self, people: impl Iterator<Item = &'a Author>, size: i32) {

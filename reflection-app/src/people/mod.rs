@@ -3,13 +3,17 @@
 
 mod avatar;
 mod avatar_stack;
+mod connection_dialog;
 mod name;
+mod own_name;
 mod palette;
 mod people_popover;
 mod person_row;
 mod shapes;
 
 pub use avatar_stack::AvatarStack;
+pub use connection_dialog::ConnectionDialog;
 pub use name::display_name;
 pub use palette::colour;
+pub use own_name::keep_own_name;
 pub use people_popover::PeoplePopover;

@@ -6,6 +6,10 @@ use reflection_doc::objects::Author;
 
 /// The name of a person in the language of whoever reads it.
 pub fn display_name(author: &Author) -> String {
+    let chosen = author.chosen_name();
+    if !chosen.is_empty() {
+        return chosen;
+    }
     let persona = author.persona();
     // Translators: a person's default name, such as “Calm Otter”. Change the order if needed.
     pgettext("default name", "{first} {second}")

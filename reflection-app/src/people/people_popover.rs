@@ -16,6 +16,8 @@ mod imp {
     pub struct PeoplePopover {
         #[template_child]
         pub(super) list_box: TemplateChild<gtk::ListBox>,
+        #[template_child]
+        pub(super) details_button: TemplateChild<gtk::Button>,
     }
 
     #[glib::object_subclass]
@@ -33,7 +35,18 @@ mod imp {
         }
     }
 
-    impl ObjectImpl for PeoplePopover {}
+    impl ObjectImpl for PeoplePopover {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let popover = self.obj();
+            // A dialog takes the place of what it was opened from.
+            self.details_button.connect_clicked(glib::clone!(
+                #[weak]
+                popover,
+                move |_| popover.popdown()
+            ));
+        }
+    }
     impl WidgetImpl for PeoplePopover {}
     impl PopoverImpl for PeoplePopover {}
 }

@@ -3,10 +3,12 @@
 
 use adw::prelude::*;
 use gettextrs::gettext;
+use gtk::glib;
 use reflection_doc::objects::Author;
 
 use super::avatar::Avatar;
 use super::name::display_name;
+use crate::library::when;
 
 /// Size of the picture, in pixels.
 const AVATAR_SIZE: i32 = 38;
@@ -14,29 +16,28 @@ const AVATAR_SIZE: i32 = 38;
 /// A row for this person, which follows whether they are here.
 pub fn person_row(author: &Author) -> gtk::ListBoxRow {
     let name = gtk::Label::builder()
-        .label(display_name(author))
         .xalign(0.0)
         .ellipsize(gtk::pango::EllipsizeMode::End)
         .build();
+    follow(author, &["chosen-name"], &name, display_name);
     let presence = gtk::Label::builder()
         .xalign(0.0)
+        .wrap(true)
         .css_classes(["caption", "dimmed"])
         .build();
-    author
-        .bind_property("is-here", &presence, "label")
-        .transform_to(|binding, is_here: bool| {
-            let author = binding.source().and_downcast::<Author>()?;
-            Some(presence_words(author.is_this_device(), is_here))
-        })
-        .sync_create()
-        .build();
+    let told = ["is-here", "is-reachable", "last-seen-us", "is-muted"];
+    follow(author, &told, &presence, presence_words);
     let words = gtk::Box::new(gtk::Orientation::Vertical, 2);
     words.set_valign(gtk::Align::Center);
+    words.set_hexpand(true);
     words.append(&name);
     words.append(&presence);
     let content = gtk::Box::new(gtk::Orientation::Horizontal, 12);
     content.append(&Avatar::new(author, AVATAR_SIZE));
     content.append(&words);
+    if !author.is_this_device() {
+        content.append(&mute_button(author));
+    }
     gtk::ListBoxRow::builder()
         .child(&content)
         .activatable(false)
@@ -44,10 +45,69 @@ pub fn person_row(author: &Author) -> gtk::ListBoxRow {
         .build()
 }
 
-fn presence_words(is_this_device: bool, is_here: bool) -> String {
-    match (is_this_device, is_here) {
-        (true, _) => gettext("This device"),
-        (false, true) => gettext("Here now"),
-        (false, false) => gettext("Not here"),
+/// Has a label say what is true of a person, for as long as both are there.
+fn follow(author: &Author, properties: &[&str], label: &gtk::Label, words: fn(&Author) -> String) {
+    for property in properties {
+        author
+            .bind_property(property, label, "label")
+            .transform_to_with_values(move |binding, _| {
+                let author = binding.source().and_downcast::<Author>()?;
+                Some(words(&author).to_value())
+            })
+            .sync_create()
+            .build();
+    }
+}
+
+/// Pressed while changes by this person are not announced.
+fn mute_button(author: &Author) -> gtk::ToggleButton {
+    let button = gtk::ToggleButton::builder()
+        .icon_name("notifications-disabled-symbolic")
+        .valign(gtk::Align::Center)
+        .active(author.is_muted())
+        .css_classes(["flat", "circular"])
+        .build();
+    let tooltip = gettext("Mute {name} on This Device").replace("{name}", &display_name(author));
+    button.set_tooltip_text(Some(&tooltip));
+    author
+        .bind_property("is-muted", &button, "active")
+        .build();
+    button.connect_toggled(glib::clone!(
+        #[weak]
+        author,
+        move |button| {
+            if button.is_active() == author.is_muted() {
+                return;
+            }
+            let action = if button.is_active() {
+                "win.mute-person"
+            } else {
+                "win.unmute-person"
+            };
+            // The window has these actions for as long as there is a document.
+            let _ = button.activate_action(action, Some(&author.id().to_string().to_variant()));
+        }
+    ));
+    button
+}
+
+fn presence_words(author: &Author) -> String {
+    let words = if author.is_this_device() {
+        return gettext("This device");
+    } else if author.is_here() {
+        gettext("Here now")
+    } else if author.is_reachable() {
+        gettext("Online")
+    } else if author.last_seen_us() > 0 {
+        // Translators: a time as “14:20”, “Yesterday” or “3 May”.
+        gettext("Last seen: {time}").replace("{time}", &when(author.last_seen_us()))
+    } else {
+        gettext("Not seen yet")
+    };
+    if author.is_muted() {
+        // Translators: what else is said of a person stands before it.
+        gettext("{presence}, muted").replace("{presence}", &words)
+    } else {
+        words
     }
 }

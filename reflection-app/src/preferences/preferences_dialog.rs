@@ -27,6 +27,8 @@ mod imp {
         #[template_child]
         pub(super) name_row: TemplateChild<adw::EntryRow>,
         #[template_child]
+        pub(super) colour_row: TemplateChild<adw::ComboRow>,
+        #[template_child]
         pub(super) notify_row: TemplateChild<adw::SwitchRow>,
         #[template_child]
         pub(super) system_font_row: TemplateChild<adw::SwitchRow>,
@@ -114,6 +116,15 @@ impl PreferencesDialog {
             settings.bind(key, object, property).build();
         };
         bind("notify", imp.notify_row.upcast_ref(), "active");
+        settings
+            .bind("colour", &*imp.colour_row, "selected")
+            // The first entry of the list stands for none.
+            .mapping(|number, _| Some(u32::try_from(number.get::<i32>()? + 1).ok()?.to_value()))
+            .set_mapping(|place, _| {
+                let place = i32::try_from(place.get::<u32>().ok()?).ok()?;
+                Some((place - 1).to_variant())
+            })
+            .build();
         bind(
             "use-system-font",
             imp.system_font_row.upcast_ref(),

@@ -7,7 +7,7 @@ use gettextrs::gettext;
 use gtk::glib;
 use reflection_doc::objects::Document;
 
-use super::{Window, files, imp, shelf};
+use super::{Window, files, imp, people, shelf};
 use crate::preferences::PreferencesDialog;
 use crate::share::JoinDialog;
 
@@ -40,11 +40,12 @@ impl Window {
         });
         Self::install_shelf_actions(klass);
         Self::install_file_actions(klass);
+        Self::install_people_actions(klass);
     }
 
     pub(super) fn set_service_actions_enabled(&self, enabled: bool) {
         let actions = SERVICE_ACTIONS.iter().chain(&shelf::ACTIONS);
-        for action in actions.chain(&files::ACTIONS) {
+        for action in actions.chain(&files::ACTIONS).chain(&people::ACTIONS) {
             self.action_set_enabled(action, enabled);
         }
     }

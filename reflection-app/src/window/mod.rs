@@ -5,6 +5,7 @@
 mod actions;
 mod closing;
 mod files;
+mod people;
 mod restoring;
 mod shelf;
 
@@ -20,6 +21,7 @@ use reflection_doc::objects::{Document, Documents, Service};
 use crate::application::Application;
 use crate::library::{LibraryPage, WelcomePage};
 use crate::page::DocumentPage;
+use crate::people::keep_own_name;
 use crate::startup::StartupPage;
 
 mod imp {
@@ -152,6 +154,7 @@ impl Window {
         let imp = self.imp();
         let documents = service.documents();
         imp.library_page.show(&service);
+        keep_own_name(&service);
         documents.connect_items_changed(clone!(
             #[weak(rename_to = window)]
             self,

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Everybody who takes part in a document, as a list model: this device first, then who is here,
-//! then the others, each group by name.
+//! then who can be reached, then the others, each group by name.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use gio::prelude::*;
 use gio::subclass::prelude::*;
 use reflection_node::identity::AuthorId;
 
 use super::Author;
+use super::author::Facts;
 
 mod imp {
     use super::*;
@@ -72,25 +74,28 @@ impl Authors {
             .cloned()
     }
 
-    /// Makes the list hold exactly `everybody`, who may be named more than once.
+    /// Makes the list hold exactly `everybody` and this device.
     ///
     /// Those who stay keep their objects. Listeners hear of one change, and of none if there is
-    /// none.
-    pub(super) fn update(&self, this_device: &AuthorId, everybody: &[AuthorId], here: &[AuthorId]) {
-        let mut authors: Vec<Author> = Vec::with_capacity(everybody.len() + 1);
-        for id in std::iter::once(this_device).chain(everybody) {
-            if authors.iter().all(|author| author.id() != *id) {
+    /// none in who it is or in what order.
+    pub(super) fn update(&self, this_device: &AuthorId, everybody: &BTreeMap<AuthorId, Facts>) {
+        let nothing = Facts::default();
+        let others = everybody.iter().filter(|(id, _)| *id != this_device);
+        let mut authors: Vec<Author> = std::iter::once((this_device, &nothing))
+            .chain(others)
+            .map(|(id, facts)| {
                 let author = self
                     .get(id)
                     .unwrap_or_else(|| Author::new(*id, id == this_device));
-                author.set_is_here(author.is_this_device() || here.contains(id));
-                authors.push(author);
-            }
-        }
+                author.show(facts);
+                author
+            })
+            .collect();
         authors.sort_by_cached_key(|author| {
             (
                 !author.is_this_device(),
                 !author.is_here(),
+                !author.is_reachable(),
                 author.name(),
                 author.id(),
             )
@@ -105,16 +110,25 @@ impl Authors {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn id(byte: u8) -> AuthorId {
         AuthorId::from_bytes([byte; 32])
     }
 
+    fn people(everybody: &[u8], here: &[u8]) -> BTreeMap<AuthorId, Facts> {
+        let facts = |byte| Facts {
+            is_here: here.contains(byte),
+            ..Facts::default()
+        };
+        everybody.iter().map(|byte| (id(*byte), facts(byte))).collect()
+    }
+
     #[test]
     fn this_device_comes_first_and_people_keep_their_objects() {
         let authors = Authors::default();
-        authors.update(&id(1), &[id(2), id(3), id(1)], &[id(3)]);
+        authors.update(&id(1), &people(&[1, 2, 3], &[3]));
         let first = authors.to_vec();
         assert_eq!(first.len(), 3);
         assert_eq!(
@@ -123,7 +137,7 @@ mod tests {
         );
         assert!(first[0].is_this_device() && first[0].is_here() && first[1].is_here());
 
-        authors.update(&id(1), &[id(2), id(3)], &[id(2)]);
+        authors.update(&id(1), &people(&[2, 3], &[2]));
         let second = authors.to_vec();
         assert_eq!(
             second,
@@ -135,13 +149,25 @@ mod tests {
     #[test]
     fn nothing_is_announced_where_nothing_changed() {
         let authors = Authors::default();
-        authors.update(&id(1), &[id(2)], &[]);
+        authors.update(&id(1), &people(&[2], &[]));
         let announced = std::rc::Rc::new(std::cell::Cell::new(0));
         authors.connect_items_changed({
             let announced = announced.clone();
             move |_, _, _, _| announced.set(announced.get() + 1)
         });
-        authors.update(&id(1), &[id(2)], &[]);
+        authors.update(&id(1), &people(&[2], &[]));
         assert_eq!(announced.get(), 0);
+    }
+
+    #[test]
+    fn a_chosen_name_takes_the_place_of_the_default() {
+        let authors = Authors::default();
+        authors.update(&id(1), &people(&[2], &[]));
+        let other = authors.get(&id(2)).unwrap();
+        let default = other.name();
+        other.set_chosen("Ana", Some(3));
+        assert_eq!((other.name().as_str(), other.colour()), ("Ana", 3));
+        other.set_chosen("", None);
+        assert_eq!(other.name(), default);
     }
 }

@@ -27,7 +27,8 @@ pub use document::{Document, DocumentPhase, EditRefused, RemotePlace, SaveState,
 pub use documents::Documents;
 pub use search_hit::SearchHit;
 pub use search_results::SearchResults;
-pub use service::{CloseError, ExportCounts, FileError, OpenError, Service, ServiceError};
+pub use service::{
+    CloseError, Connection, Connections, ExportCounts, KeptCopy, FileError, OpenError, Service, ServiceError};
 
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,17 @@ async fn until<T: IsA<glib::Object>>(object: &T, what: &str, condition: impl Fn(
     object.disconnect(handler);
 }
 
+/// Waits until something is true that no property tells.
+async fn is_true(what: &str, condition: impl Fn() -> bool) {
+    let fulfilled = async {
+        while !condition() {
+            glib::timeout_future(Duration::from_millis(5)).await;
+        }
+    };
+    let in_time = glib::future_with_timeout(DEADLINE, fulfilled).await;
+    assert!(in_time.is_ok(), "still not: {what}");
+}
+
 async fn is_open(document: &Document) {
     document.open();
     until(document, "open", |document| {
@@ -179,7 +190,22 @@ fn two_people_write_one_text() {
         assert!(!his.is_waiting());
         let his_screen = mirror(&his);
         until(&hers, "she sees him", |hers| hers.people_here() == 1).await;
-        assert_eq!(hers.authors().n_items(), 2);
+        let people = hers.authors();
+        is_true("she knows him", || people.n_items() == 2).await;
+        let him = people.get(&ben.this_author().unwrap()).unwrap();
+        until(&him, "he has it open", super::Author::is_here).await;
+        assert!(him.is_reachable() && him.last_seen_us() > 0);
+        let chosen = crate::library::Profile {
+            name: "Ben".into(),
+            colour: Some(3),
+        };
+        ben.set_profile(chosen).await.unwrap();
+        until(&him, "his name", |him| him.name() == "Ben" && him.colour() == 3).await;
+        anna.mute(&him.id(), true).await.unwrap();
+        until(&him, "muted", super::Author::is_muted).await;
+        let details = anna.connections(&hers).await.unwrap();
+        assert_eq!(details.people.len(), 1);
+        assert!(details.people[0].route.is_some() && !details.addresses.is_empty());
 
         let end = his_screen.borrow().len();
         type_text(&his, &his_screen, end, "தமிழ்");
@@ -192,6 +218,8 @@ fn two_people_write_one_text() {
         }
         ben.close(CLOSE_DEADLINE).await.unwrap();
         until(&hers, "she sees him go", |hers| hers.people_here() == 0).await;
+        until(&him, "he is not online", |him| !him.is_online()).await;
+        assert!(him.last_seen_us() > 0);
         anna.close(CLOSE_DEADLINE).await.unwrap();
     });
 }

@@ -9,6 +9,7 @@
 mod commands;
 mod commits;
 mod cursors;
+mod people;
 mod properties;
 mod session;
 mod states;
@@ -215,7 +216,12 @@ impl Document {
     /// Reads again who is connected and who takes part.
     pub(super) fn refresh_people(&self) {
         self.imp().refresh_status();
-        self.imp().refresh_authors();
+        self.imp().refresh_authors_soon();
+    }
+
+    /// The person here is called something else from now on.
+    pub(super) fn rename_own(&self, profile: &crate::library::Profile) {
+        self.imp().rename_own(profile);
     }
 
     /// Whether it stays at the top of the list, as was just noted.

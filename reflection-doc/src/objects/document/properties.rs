@@ -2,6 +2,7 @@
 //! The properties of a document and how they change.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -9,12 +10,13 @@ use gio::prelude::*;
 use gio::subclass::prelude::*;
 use glib::subclass::Signal;
 use reflection_node::access::{Access, TopicId};
+use reflection_node::identity::AuthorId;
 
 use super::session::Session;
 use super::{DocumentPhase, SaveState, Trouble};
 use crate::library::{DocumentSummary, Library};
 use crate::objects::tasks::Tasks;
-use crate::objects::{Author, Authors};
+use crate::objects::Authors;
 
 /// The state of a document; every property is read-only to the outside.
 #[derive(glib::Properties)]
@@ -40,6 +42,10 @@ pub struct Document {
     pub(super) is_marking_read: Cell<bool>,
     /// Whether it was asked who takes part.
     pub(super) has_met_people: Cell<bool>,
+    /// The names and colours that those who are here say they have.
+    pub(super) said: RefCell<HashMap<AuthorId, (String, Option<u32>)>>,
+    /// Whether who takes part is about to be asked again.
+    pub(super) is_meeting: Cell<bool>,
 
     /// The id as text.
     #[property(get, construct_only)]
@@ -103,7 +109,7 @@ pub struct Document {
     can_redo: Cell<bool>,
     /// Everybody who takes part.
     #[property(get)]
-    authors: RefCell<Authors>,
+    pub(super) authors: RefCell<Authors>,
 }
 
 impl Default for Document {
@@ -121,6 +127,8 @@ impl Default for Document {
             is_joined: Cell::default(),
             is_marking_read: Cell::default(),
             has_met_people: Cell::default(),
+            said: RefCell::default(),
+            is_meeting: Cell::default(),
             id: RefCell::default(),
             title: RefCell::default(),
             updated_us: Cell::default(),
@@ -260,63 +268,5 @@ impl Document {
             self.has_content.set(true);
         }
         self.set_is_waiting(self.is_joined.get() && !self.has_content.get());
-    }
-
-    /// Reads who is connected. Costs nothing: the node keeps it in memory.
-    pub(super) fn refresh_status(&self) {
-        let Some((library, topic)) = self.handles() else {
-            return;
-        };
-        let status = library.node().status(&topic);
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        self.set_people_here(count(status.connected.len()));
-        self.set_people_in_step(count(status.in_step));
-        let known: Vec<_> = self
-            .authors
-            .borrow()
-            .to_vec()
-            .iter()
-            .map(Author::id)
-            .collect();
-        self.show_authors(&known, &status.connected);
-        self.refresh_waiting();
-    }
-
-    /// Asks the node who takes part.
-    pub(super) fn refresh_authors(&self) {
-        let Some((library, topic)) = self.handles() else {
-            return;
-        };
-        self.has_met_people.set(true);
-        let document = self.obj().downgrade();
-        self.tasks.spawn(async move {
-            let Ok(authors) = library.node().authors(&topic).await else {
-                return;
-            };
-            let Some(document) = document.upgrade() else {
-                return;
-            };
-            let own = library.node().id();
-            if authors.iter().any(|author| *author != own) {
-                document.imp().others_wrote.set(true);
-            }
-            let connected = library.node().status(&topic).connected;
-            document.imp().show_authors(&authors, &connected);
-            document.imp().refresh_waiting();
-        });
-    }
-
-    fn show_authors(
-        &self,
-        authors: &[reflection_node::identity::AuthorId],
-        connected: &[reflection_node::identity::AuthorId],
-    ) {
-        let Some((library, _)) = self.handles() else {
-            return;
-        };
-        let everybody: Vec<_> = authors.iter().chain(connected).copied().collect();
-        self.authors
-            .borrow()
-            .update(&library.node().id(), &everybody, connected);
     }
 }

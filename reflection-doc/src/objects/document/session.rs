@@ -243,6 +243,7 @@ impl Document {
             self.mark_read();
         }
         self.show_text_facts();
+        self.show_names();
     }
 
     /// Goes on with what is stored now, after some of it was replaced.

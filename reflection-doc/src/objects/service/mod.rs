@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The running library: everything that a front end needs while a data folder is open.
 
+mod connections;
 mod files;
+mod people;
 mod shelf;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -21,6 +23,7 @@ use super::tasks::Tasks;
 use super::{Document, Documents, SearchResults};
 use crate::bridge;
 use crate::library::{Library, LibraryError};
+pub use connections::{Connection, Connections, KeptCopy};
 pub use files::{ExportCounts, FileError};
 
 /// How long changes to a document are collected before its row is read again.
@@ -246,7 +249,10 @@ impl Service {
                 }
                 self.refresh_soon(topic);
             }
-            Event::DocumentStatus { topic } => {
+            Event::DocumentStatus { topic }
+            | Event::PresenceChanged { topic, .. }
+            | Event::AuthorOnline { topic, .. }
+            | Event::AuthorOffline { topic, .. } => {
                 if let Some(document) = known(topic) {
                     document.refresh_people();
                 }
