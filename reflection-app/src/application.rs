@@ -145,6 +145,14 @@ impl Application {
             gio::ActionEntry::builder("about")
                 .activate(|application: &Self, _, _| application.show_about())
                 .build(),
+            gio::ActionEntry::builder("open-document")
+                .parameter_type(Some(glib::VariantTy::STRING))
+                .activate(|application: &Self, _, id| {
+                    if let Some(id) = id.and_then(glib::Variant::str) {
+                        application.main_window().open_document_by_id(id);
+                    }
+                })
+                .build(),
             gio::ActionEntry::builder("zoom-in")
                 .activate(|_: &Self, _, _| Appearance::zoom(1))
                 .build(),

@@ -8,6 +8,7 @@
 //!                        ├─ history   what a text was, and who made it so
 //!                        ├─ share     handing on and taking over codes
 //!                        ├─ people    who takes part
+//!                        ├─ notifications   changes in documents that nobody looks at
 //!                        ├─ preview   the text with its marks carried out
 //!                        └─ preferences   what a person can set
 //! ```
@@ -26,6 +27,7 @@ mod application;
 mod config;
 mod history;
 mod library;
+mod notifications;
 mod page;
 mod people;
 mod preferences;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The list of documents, and in its place what a search found.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, RefCell};
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -39,7 +39,7 @@ mod imp {
         #[template_child]
         pub(super) archive_button: TemplateChild<gtk::ToggleButton>,
         pub(super) selection: gtk::SingleSelection,
-        pub(super) results: OnceCell<SearchResults>,
+        pub(super) results: RefCell<Option<SearchResults>>,
         /// Whether documents that were put away are listed too.
         pub(super) shows_archived: Cell<bool>,
     }
@@ -150,8 +150,7 @@ impl LibraryPage {
                     }
                 }
             ));
-            // Set once: a window opens one library.
-            let _ = imp.results.set(results);
+            imp.results.replace(Some(results));
         }
     }
 
@@ -235,14 +234,16 @@ impl LibraryPage {
 
     fn ask(&self) {
         let imp = self.imp();
-        if let Some(results) = imp.results.get() {
+        // Not borrowed while it answers, which it may do at once.
+        let results = imp.results.borrow().clone();
+        if let Some(results) = results {
             results.look_for(&imp.search_entry.text());
         }
     }
 
     fn show_answer(&self) {
         let imp = self.imp();
-        let Some(results) = imp.results.get() else {
+        let Some(results) = imp.results.borrow().clone() else {
             return;
         };
         let name = if results.words().trim().is_empty() {

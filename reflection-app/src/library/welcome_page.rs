@@ -2,14 +2,20 @@
 //! What the window shows while there is no document.
 
 use adw::subclass::prelude::*;
-use gtk::{CompositeTemplate, glib};
+use gtk::prelude::*;
+use gtk::{CompositeTemplate, TemplateChild, glib};
+
+use crate::preferences::settings;
 
 mod imp {
     use super::*;
 
     #[derive(Debug, Default, CompositeTemplate)]
     #[template(file = "src/library/welcome_page.blp")]
-    pub struct WelcomePage {}
+    pub struct WelcomePage {
+        #[template_child]
+        pub(super) steps: TemplateChild<gtk::Box>,
+    }
 
     #[glib::object_subclass]
     impl ObjectSubclass for WelcomePage {
@@ -26,7 +32,17 @@ mod imp {
         }
     }
 
-    impl ObjectImpl for WelcomePage {}
+    impl ObjectImpl for WelcomePage {
+        fn constructed(&self) {
+            self.parent_constructed();
+            // Whoever has had documents knows the steps.
+            settings()
+                .bind("is-guided", &*self.steps, "visible")
+                .get()
+                .invert_boolean()
+                .build();
+        }
+    }
     impl WidgetImpl for WelcomePage {}
     impl BinImpl for WelcomePage {}
 }

@@ -14,6 +14,6 @@ mod shapes;
 pub use avatar_stack::AvatarStack;
 pub use connection_dialog::ConnectionDialog;
 pub use name::display_name;
-pub use palette::colour;
 pub use own_name::keep_own_name;
+pub use palette::colour;
 pub use people_popover::PeoplePopover;

@@ -69,9 +69,7 @@ fn mute_button(author: &Author) -> gtk::ToggleButton {
         .build();
     let tooltip = gettext("Mute {name} on This Device").replace("{name}", &display_name(author));
     button.set_tooltip_text(Some(&tooltip));
-    author
-        .bind_property("is-muted", &button, "active")
-        .build();
+    author.bind_property("is-muted", &button, "active").build();
     button.connect_toggled(glib::clone!(
         #[weak]
         author,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The dialog of preferences. Everything in it takes effect at once and is a setting.
 
+mod keeping;
+
 use std::cell::{Cell, OnceCell};
 
 use adw::prelude::*;
@@ -30,6 +32,14 @@ mod imp {
         pub(super) colour_row: TemplateChild<adw::ComboRow>,
         #[template_child]
         pub(super) notify_row: TemplateChild<adw::SwitchRow>,
+        #[template_child]
+        pub(super) backup_row: TemplateChild<adw::ButtonRow>,
+        #[template_child]
+        pub(super) documents_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub(super) size_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub(super) reclaim_row: TemplateChild<adw::ButtonRow>,
         #[template_child]
         pub(super) system_font_row: TemplateChild<adw::SwitchRow>,
         #[template_child]
@@ -106,6 +116,7 @@ impl PreferencesDialog {
         // Set once, right after construction; the cell cannot be taken yet.
         let _ = dialog.imp().service.set(service.clone());
         dialog.bind_mode(service);
+        dialog.bind_keeping(service);
         dialog
     }
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use gettextrs::gettext;
+use reflection_doc::objects::OpenError;
 use reflection_node::identity::KeyFileError;
 use reflection_node::store::FolderError;
 
@@ -21,6 +22,10 @@ pub struct Explanation {
     pub icon_name: &'static str,
     /// Whether keeping the key in a file would help.
     pub offers_key_file: bool,
+    /// Whether documents in another folder could be opened instead.
+    pub offers_folder: bool,
+    /// Whether a key from a backup would help.
+    pub offers_identity: bool,
 }
 
 const TROUBLE_ICON: &str = "reflection-trouble-symbolic";
@@ -33,6 +38,21 @@ impl Explanation {
             description,
             icon_name: TROUBLE_ICON,
             offers_key_file: false,
+            offers_folder: true,
+            offers_identity: false,
+        }
+    }
+
+    fn of_other_key() -> Self {
+        Self {
+            title: gettext("These Documents Belong to Another Key"),
+            description: gettext(
+                "What was written here was signed with a key that this device does not have any more. With the backup of that key the documents can be opened. Otherwise, begin in another folder and join them again.",
+            ),
+            icon_name: KEY_ICON,
+            offers_key_file: false,
+            offers_folder: true,
+            offers_identity: true,
         }
     }
 
@@ -42,6 +62,9 @@ impl Explanation {
             StartError::Folder(error) => of_folder(error),
             StartError::KeyFile(error) => of_key_file(error),
             StartError::Keyring(error) => of_keyring(error),
+            StartError::Open(OpenError::Start(reflection_node::StartError::OtherAuthor(_))) => {
+                Self::of_other_key()
+            }
             StartError::Open(error) => Self::trouble(
                 gettext("The Documents Cannot Be Opened"),
                 // What a database says is no sentence for people, but it helps whoever they ask.
@@ -129,6 +152,8 @@ fn of_key_file(error: &KeyFileError) -> Explanation {
             .replace("{reason}", &reason),
         icon_name: KEY_ICON,
         offers_key_file: false,
+        offers_folder: true,
+        offers_identity: true,
     }
 }
 
@@ -149,12 +174,22 @@ fn of_keyring(error: &KeyringError) -> Explanation {
         description: format!("{happened} {possible}"),
         icon_name: KEY_ICON,
         offers_key_file: true,
+        offers_folder: false,
+        offers_identity: true,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reflection_node::identity::AuthorId;
+
+    #[test]
+    fn documents_of_another_key_leave_the_choice_of_its_backup() {
+        let other = reflection_node::StartError::OtherAuthor(AuthorId::from_bytes([1; 32]));
+        let explanation = Explanation::of(&OpenError::from(other).into());
+        assert!(explanation.offers_identity && explanation.offers_folder);
+    }
 
     #[test]
     fn a_keyring_that_is_silent_leaves_the_choice_of_a_file() {
@@ -164,7 +199,7 @@ mod tests {
             path: "/some/where".into(),
         };
         let explanation = Explanation::of(&folder.into());
-        assert!(!explanation.offers_key_file);
+        assert!(!explanation.offers_key_file && explanation.offers_folder);
         assert!(
             explanation.description.contains("/some/where"),
             "{}",

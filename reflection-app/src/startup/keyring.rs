@@ -35,13 +35,7 @@ pub enum KeyringError {
 
 /// The key of the installation whose folder is `data_dir`, made now if there is none.
 pub async fn load_or_create_key(data_dir: &Path) -> Result<AuthorKey, KeyringError> {
-    let keyring = answer(Box::pin(oo7::Keyring::new())).await?;
-    if answer(keyring.is_locked()).await? {
-        match glib::future_with_timeout(UNLOCK_TIMEOUT, keyring.unlock()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Err(KeyringError::Locked),
-        }
-    }
+    let keyring = unlocked().await?;
     let folder = data_dir.to_string_lossy().into_owned();
     // One key per folder: two installations with the same key could not reach each other.
     let attributes = HashMap::from([("xdg:schema", APP_ID), ("folder", folder.as_str())]);
@@ -55,17 +49,41 @@ pub async fn load_or_create_key(data_dir: &Path) -> Result<AuthorKey, KeyringErr
         return Ok(AuthorKey::from_bytes(bytes));
     }
     let key = AuthorKey::generate();
+    write(&keyring, &attributes, &key).await?;
+    Ok(key)
+}
+
+/// Keeps a key in place of the one of the installation whose folder is `data_dir`.
+pub async fn replace_key(data_dir: &Path, key: &AuthorKey) -> Result<(), KeyringError> {
+    let keyring = unlocked().await?;
+    let folder = data_dir.to_string_lossy().into_owned();
+    let attributes = HashMap::from([("xdg:schema", APP_ID), ("folder", folder.as_str())]);
+    write(&keyring, &attributes, key).await
+}
+
+async fn write(
+    keyring: &oo7::Keyring,
+    attributes: &HashMap<&str, &str>,
+    key: &AuthorKey,
+) -> Result<(), KeyringError> {
     let bytes: Zeroizing<[u8; 32]> = key.to_bytes();
     let secret = oo7::Secret::blob(bytes.as_slice());
     let label = gettextrs::gettext("Reflection: key of this device");
-    answer(Box::pin(keyring.create_item(
-        &label,
-        &attributes,
-        secret,
-        false,
-    )))
-    .await?;
-    Ok(key)
+    answer(Box::pin(
+        keyring.create_item(&label, attributes, secret, true),
+    ))
+    .await
+}
+
+async fn unlocked() -> Result<oo7::Keyring, KeyringError> {
+    let keyring = answer(Box::pin(oo7::Keyring::new())).await?;
+    if answer(keyring.is_locked()).await? {
+        match glib::future_with_timeout(UNLOCK_TIMEOUT, keyring.unlock()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Err(KeyringError::Locked),
+        }
+    }
+    Ok(keyring)
 }
 
 async fn answer<T>(
@@ -160,6 +178,9 @@ mod tests {
         assert_eq!(run(load_or_create_key(one)).unwrap().id(), first.id());
         assert_ne!(run(load_or_create_key(other)).unwrap().id(), first.id());
         assert_eq!(run(load_or_create_key(one)).unwrap().id(), first.id());
+        let restored = AuthorKey::generate();
+        run(replace_key(one, &restored)).unwrap();
+        assert_eq!(run(load_or_create_key(one)).unwrap().id(), restored.id());
         drop(daemon);
         assert!(run(load_or_create_key(one)).is_err());
     }

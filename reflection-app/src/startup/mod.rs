@@ -5,10 +5,12 @@
 //! again; nothing is created over something that could not be read.
 
 mod explanation;
+mod identity;
 mod keyring;
 mod sequence;
 mod startup_page;
 
 pub use explanation::Explanation;
-pub use sequence::{StartError, start};
+pub use identity::choose_key;
+pub use sequence::{KeyChoice, StartError, start};
 pub use startup_page::StartupPage;

@@ -2,18 +2,20 @@
 //! What the window shows until the library is open: nothing for a moment, then a spinner, or what
 //! went wrong.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
+use gettextrs::gettext;
 use glib::clone;
 use glib::subclass::Signal;
 use gtk::{CompositeTemplate, TemplateChild, glib};
 use reflection_doc::objects::Service;
+use reflection_node::identity::AuthorKey;
 
-use super::{Explanation, start};
+use super::{Explanation, KeyChoice, choose_key, start};
 use crate::config::Config;
 
 /// Shorter waits show no spinner, which would only flash.
@@ -33,8 +35,14 @@ mod imp {
         pub(super) again_button: TemplateChild<gtk::Button>,
         #[template_child]
         pub(super) key_file_button: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub(super) identity_button: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub(super) folder_button: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub(super) problem: TemplateChild<gtk::Label>,
         pub(super) config: RefCell<Option<Config>>,
-        pub(super) makes_key_file: Cell<bool>,
+        pub(super) choice: RefCell<KeyChoice>,
         pub(super) attempt: RefCell<Option<glib::JoinHandle<()>>>,
     }
 
@@ -77,9 +85,19 @@ mod imp {
                 #[weak]
                 page,
                 move |_| {
-                    page.imp().makes_key_file.set(true);
+                    page.imp().choice.borrow_mut().makes_file = true;
                     page.attempt();
                 }
+            ));
+            self.identity_button.connect_clicked(clone!(
+                #[weak]
+                page,
+                move |_| page.choose_identity()
+            ));
+            self.folder_button.connect_clicked(clone!(
+                #[weak]
+                page,
+                move |_| page.choose_folder()
             ));
         }
 
@@ -104,9 +122,65 @@ glib::wrapper! {
 impl StartupPage {
     /// Begins to open the library.
     pub fn start(&self, config: Config) {
-        self.imp().makes_key_file.set(config.keeps_key_in_file);
+        self.imp().choice.borrow_mut().makes_file = config.keeps_key_in_file;
         self.imp().config.replace(Some(config));
         self.attempt();
+    }
+
+    /// Begins again with a key from a backup, in place of one that wrote nothing.
+    pub fn start_over(&self, key: AuthorKey) {
+        {
+            let mut choice = self.imp().choice.borrow_mut();
+            choice.restored = Some(key);
+            choice.begins_anew = true;
+        }
+        self.attempt();
+    }
+
+    fn parent_window(&self) -> Option<gtk::Window> {
+        self.root().and_downcast()
+    }
+
+    fn choose_identity(&self) {
+        let page = self.clone();
+        glib::spawn_future_local(async move {
+            match choose_key(page.parent_window().as_ref()).await {
+                Some(Ok(key)) => {
+                    page.imp().choice.borrow_mut().restored = Some(key);
+                    page.attempt();
+                }
+                Some(Err(_)) => page.show_problem(&gettext("This file is not the backup of a key")),
+                None => {}
+            }
+        });
+    }
+
+    fn choose_folder(&self) {
+        let page = self.clone();
+        glib::spawn_future_local(async move {
+            let dialog = gtk::FileDialog::builder()
+                .title(gettext("Choose the Folder of the Documents"))
+                .accept_label(gettext("_Open"))
+                .build();
+            let parent = page.parent_window();
+            let Ok(folder) = dialog.select_folder_future(parent.as_ref()).await else {
+                return;
+            };
+            let Some(path) = folder.path() else {
+                return page.show_problem(&gettext("This folder is not on this computer"));
+            };
+            if let Some(config) = &mut *page.imp().config.borrow_mut() {
+                config.data_dir = path;
+            }
+            page.attempt();
+        });
+    }
+
+    fn show_problem(&self, sentence: &str) {
+        let problem = &self.imp().problem;
+        problem.set_label(sentence);
+        problem.set_visible(true);
+        self.announce(sentence, gtk::AccessibleAnnouncementPriority::Medium);
     }
 
     /// Calls back with the open library.
@@ -125,9 +199,9 @@ impl StartupPage {
         };
         imp.stack.set_visible_child_name("nothing");
         let page = self.downgrade();
-        let makes_key_file = imp.makes_key_file.get();
+        let choice = imp.choice.borrow().clone();
         let attempt = glib::spawn_future_local(async move {
-            let mut opening = Box::pin(start(config, makes_key_file));
+            let mut opening = Box::pin(start(config, choice));
             let in_time = glib::future_with_timeout(SPINNER_DELAY, opening.as_mut()).await;
             let opened = if let Ok(opened) = in_time {
                 opened
@@ -139,7 +213,12 @@ impl StartupPage {
             };
             let Some(page) = page.upgrade() else { return };
             match opened {
-                Ok(service) => page.emit_by_name::<()>("opened", &[&service]),
+                Ok(service) => {
+                    let mut choice = page.imp().choice.borrow_mut();
+                    (choice.restored, choice.begins_anew) = (None, false);
+                    drop(choice);
+                    page.emit_by_name::<()>("opened", &[&service]);
+                }
                 Err(error) => page.explain(&Explanation::of(&error)),
             }
         });
@@ -155,6 +234,9 @@ impl StartupPage {
             .set_description(Some(&glib::markup_escape_text(&explanation.description)));
         imp.failed.set_icon_name(Some(explanation.icon_name));
         imp.key_file_button.set_visible(explanation.offers_key_file);
+        imp.identity_button.set_visible(explanation.offers_identity);
+        imp.folder_button.set_visible(explanation.offers_folder);
+        imp.problem.set_visible(false);
         imp.stack.set_visible_child_name("failed");
         imp.again_button.grab_focus();
     }

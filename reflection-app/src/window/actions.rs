@@ -7,7 +7,7 @@ use gettextrs::gettext;
 use gtk::glib;
 use reflection_doc::objects::Document;
 
-use super::{Window, files, imp, people, shelf};
+use super::{Window, files, identity, imp, people, shelf};
 use crate::preferences::PreferencesDialog;
 use crate::share::JoinDialog;
 
@@ -41,11 +41,13 @@ impl Window {
         Self::install_shelf_actions(klass);
         Self::install_file_actions(klass);
         Self::install_people_actions(klass);
+        Self::install_identity_actions(klass);
     }
 
     pub(super) fn set_service_actions_enabled(&self, enabled: bool) {
-        let actions = SERVICE_ACTIONS.iter().chain(&shelf::ACTIONS);
-        for action in actions.chain(&files::ACTIONS).chain(&people::ACTIONS) {
+        let here = SERVICE_ACTIONS.iter().chain(&shelf::ACTIONS);
+        let there = files::ACTIONS.iter().chain(&people::ACTIONS);
+        for action in here.chain(there).chain(&identity::ACTIONS) {
             self.action_set_enabled(action, enabled);
         }
     }

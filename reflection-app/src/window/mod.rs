@@ -3,8 +3,10 @@
 //! there is not.
 
 mod actions;
+mod clipboard;
 mod closing;
 mod files;
+mod identity;
 mod people;
 mod restoring;
 mod shelf;
@@ -17,11 +19,14 @@ use gettextrs::gettext;
 use glib::clone;
 use gtk::{CompositeTemplate, TemplateChild, gio, glib};
 use reflection_doc::objects::{Document, Documents, Service};
+use reflection_node::access::TopicId;
 
 use crate::application::Application;
 use crate::library::{LibraryPage, WelcomePage};
+use crate::notifications;
 use crate::page::DocumentPage;
 use crate::people::keep_own_name;
+use crate::preferences::settings;
 use crate::startup::StartupPage;
 
 mod imp {
@@ -51,6 +56,8 @@ mod imp {
         pub(super) closing: Cell<closing::Closing>,
         /// The text of a link that is to be joined once the library is open.
         pub(super) pending_code: RefCell<Option<String>>,
+        /// The document whose code was offered last.
+        pub(super) offered_code: Cell<Option<TopicId>>,
         /// Files that are to be imported once the library is open.
         pub(super) pending_files: RefCell<Vec<gio::File>>,
         /// The open library; none while starting.
@@ -94,6 +101,7 @@ mod imp {
             window.set_service_actions_enabled(false);
             window.restore_size();
             window.accept_files();
+            window.watch_clipboard();
             self.startup_page.connect_opened(clone!(
                 #[weak]
                 window,
@@ -155,6 +163,9 @@ impl Window {
         let documents = service.documents();
         imp.library_page.show(&service);
         keep_own_name(&service);
+        if let Some(application) = self.application().and_downcast::<Application>() {
+            notifications::follow(&application, &service);
+        }
         documents.connect_items_changed(clone!(
             #[weak(rename_to = window)]
             self,
@@ -171,11 +182,15 @@ impl Window {
             self.restore_document();
         }
         self.import_pending();
+        self.look_for_code();
     }
 
     fn show_library_or_welcome(&self, documents: u32) {
         if self.imp().closing.get() == closing::Closing::No {
             let name = if documents == 0 { "welcome" } else { "library" };
+            if documents > 0 && !settings().boolean("is-guided") {
+                let _ = settings().set_boolean("is-guided", true);
+            }
             self.imp().stack.set_visible_child_name(name);
         }
     }

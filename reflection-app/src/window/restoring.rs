@@ -54,6 +54,17 @@ impl Window {
         }
     }
 
+    /// Opens a document that a notification told of, now or once the library is open.
+    pub fn open_document_by_id(&self, id: &str) {
+        let document = self.document_by_id(Some(&id.to_variant()));
+        if let Some(document) = document {
+            self.open_document(&document);
+        } else if self.service().is_none() {
+            let _ = settings().set_string("open-document", id);
+        }
+        self.present();
+    }
+
     /// Joins by a link that another program handed over, now or once the library is open.
     pub fn join_by_link(&self, link: &str) {
         self.imp().pending_code.replace(Some(link.to_owned()));

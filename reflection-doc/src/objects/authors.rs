@@ -122,7 +122,10 @@ mod tests {
             is_here: here.contains(byte),
             ..Facts::default()
         };
-        everybody.iter().map(|byte| (id(*byte), facts(byte))).collect()
+        everybody
+            .iter()
+            .map(|byte| (id(*byte), facts(byte)))
+            .collect()
     }
 
     #[test]

@@ -4,9 +4,11 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
+use std::sync::LazyLock;
 
 use gio::prelude::*;
 use gio::subclass::prelude::*;
+use glib::subclass::Signal;
 use reflection_node::access::TopicId;
 
 use super::Document;
@@ -27,7 +29,18 @@ mod imp {
         type Interfaces = (gio::ListModel,);
     }
 
-    impl ObjectImpl for Documents {}
+    impl ObjectImpl for Documents {
+        fn signals() -> &'static [Signal] {
+            static SIGNALS: LazyLock<Vec<Signal>> = LazyLock::new(|| {
+                vec![
+                    Signal::builder("unread-changed")
+                        .param_types([Document::static_type()])
+                        .build(),
+                ]
+            });
+            &SIGNALS
+        }
+    }
 
     impl ListModelImpl for Documents {
         fn item_type(&self) -> glib::Type {
@@ -48,7 +61,8 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// All documents of this device.
+    /// All documents of this device. Signal: `unread-changed (document)`, when others changed a
+    /// document since it was last looked at, and when somebody looks.
     pub struct Documents(ObjectSubclass<imp::Documents>) @implements gio::ListModel;
 }
 
@@ -87,6 +101,20 @@ impl Documents {
         self.imp().documents.borrow().clone()
     }
 
+    /// Calls back when a document was changed by others since it was looked at, or is looked at.
+    pub fn connect_unread_changed<F: Fn(&Self, Document) + 'static>(
+        &self,
+        f: F,
+    ) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "unread-changed",
+            false,
+            glib::closure_local!(move |documents: &Self, document: Document| {
+                f(documents, document);
+            }),
+        )
+    }
+
     /// Adds a document, or takes over what the library says of one that is known.
     pub(super) fn show(&self, library: &Library, summary: &DocumentSummary) -> Document {
         if let Some(known) = self.get(&summary.topic) {
@@ -107,6 +135,11 @@ impl Documents {
                 ),
             );
         }
+        document.connect_is_unread_notify(glib::clone!(
+            #[weak(rename_to = documents)]
+            self,
+            move |document| documents.emit_by_name::<()>("unread-changed", &[document])
+        ));
         let position = {
             let mut documents = self.imp().documents.borrow_mut();
             let position = documents.partition_point(|known| place(known) < place(&document));

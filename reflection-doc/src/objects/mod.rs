@@ -28,7 +28,9 @@ pub use documents::Documents;
 pub use search_hit::SearchHit;
 pub use search_results::SearchResults;
 pub use service::{
-    CloseError, Connection, Connections, ExportCounts, KeptCopy, FileError, OpenError, Service, ServiceError};
+    CloseError, Connection, Connections, ExportCounts, FileError, KeptCopy, OpenError, Service,
+    ServiceError,
+};
 
 #[cfg(test)]
 mod tests;

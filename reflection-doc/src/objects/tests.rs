@@ -200,7 +200,10 @@ fn two_people_write_one_text() {
             colour: Some(3),
         };
         ben.set_profile(chosen).await.unwrap();
-        until(&him, "his name", |him| him.name() == "Ben" && him.colour() == 3).await;
+        until(&him, "his name", |him| {
+            him.name() == "Ben" && him.colour() == 3
+        })
+        .await;
         anna.mute(&him.id(), true).await.unwrap();
         until(&him, "muted", super::Author::is_muted).await;
         let details = anna.connections(&hers).await.unwrap();

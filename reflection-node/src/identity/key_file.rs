@@ -83,15 +83,24 @@ pub fn load_or_create_key_file(path: &Path) -> Result<AuthorKey, KeyFileError> {
         return Ok(key);
     }
     let key = AuthorKey::generate();
-    write_key_file(path, &key).map_err(|source| KeyFileError::Write {
-        path: path.to_owned(),
-        source,
-    })?;
+    save_key_file(path, &key)?;
     Ok(key)
 }
 
+/// Writes a key into a file of its own, in place of what is there. As for
+/// [`load_or_create_key_file`], it appears complete or not at all, and is its owner's alone.
+pub fn save_key_file(path: &Path, key: &AuthorKey) -> Result<(), KeyFileError> {
+    write_key_file(path, key).map_err(|source| KeyFileError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 fn write_key_file(path: &Path, key: &AuthorKey) -> io::Result<()> {
-    let partial = path.with_extension("partial");
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".partial");
+    let partial = path.with_file_name(name);
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -113,6 +122,24 @@ fn write_key_file(path: &Path, key: &AuthorKey) -> io::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_backup_is_private_and_touches_no_other_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let neighbour = folder.path().join("backup.partial");
+        fs::write(&neighbour, "somebody's").unwrap();
+        let path = folder.path().join("backup.key");
+        fs::write(&path, "an older one").unwrap();
+        let key = AuthorKey::generate();
+        save_key_file(&path, &key).unwrap();
+        assert_eq!(load_key_file(&path).unwrap().unwrap().id(), key.id());
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(fs::read_to_string(&neighbour).unwrap(), "somebody's");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
 
     #[test]
     fn a_key_is_made_once_and_kept_private() {

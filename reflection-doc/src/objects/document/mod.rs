@@ -21,6 +21,7 @@ use gio::subclass::prelude::*;
 use reflection_node::access::{Access, Code, TopicId};
 use reflection_node::identity::AuthorId;
 
+use super::Author;
 use crate::library::{DocumentSummary, Library};
 pub use cursors::RemotePlace;
 pub use states::{DocumentPhase, EditRefused, SaveState, Trouble};
@@ -181,6 +182,12 @@ impl Document {
         )
     }
 
+    /// Who wrote what arrived last since the program was started, where that is known.
+    pub fn last_writer(&self) -> Option<Author> {
+        let author = self.imp().last_writer.get()?;
+        self.authors().get(&author)
+    }
+
     /// Whether the text is in memory, where it knows better than any summary.
     pub(super) fn is_open(&self) -> bool {
         self.imp().session().is_some()
@@ -236,6 +243,7 @@ impl Document {
 
     /// Something of `author` arrived.
     pub(super) fn heard_of(&self, author: &AuthorId) {
+        self.imp().last_writer.set(Some(*author));
         if self.authors().get(author).is_none() {
             self.imp().refresh_authors();
         }

@@ -2,13 +2,15 @@
 //! Who takes part in a document, what they are called, and who of them is there.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use gio::subclass::prelude::*;
 use reflection_node::identity::AuthorId;
 
 use super::properties::Document;
-use crate::library::{Library, LibraryError};
+use super::session::Session;
+use crate::library::{Library, LibraryError, Profile};
 use crate::objects::author::Facts;
 use crate::presence::About;
 
@@ -22,7 +24,7 @@ struct Everybody {
     said: HashMap<AuthorId, (String, Option<u32>)>,
     others_wrote: bool,
     /// What this device's own person chose.
-    own: crate::library::Profile,
+    own: Profile,
 }
 
 impl Document {
@@ -107,17 +109,27 @@ impl Document {
     }
 
     /// Tells the others who is here.
-    fn introduce_own(&self, own: &crate::library::Profile) {
-        if let Some(session) = self.session()
-            && let Some(company) = &session.company
-        {
+    fn introduce_own(&self, own: &Profile) {
+        let Some(session) = self.session() else {
+            return;
+        };
+        // Once: what is said makes others look again, and they would say something in turn.
+        let is_known = |(known, profile): &(Weak<Session>, Profile)| {
+            known.ptr_eq(&Rc::downgrade(&session)) && profile == own
+        };
+        if self.introduced.borrow().as_ref().is_some_and(is_known) {
+            return;
+        }
+        self.introduced
+            .replace(Some((Rc::downgrade(&session), own.clone())));
+        if let Some(company) = &session.company {
             let name = Some(own.name.clone()).filter(|name| !name.is_empty());
             company.introduce(name, own.colour);
         }
     }
 
     /// The person here is called something else from now on.
-    pub(super) fn rename_own(&self, profile: &crate::library::Profile) {
+    pub(super) fn rename_own(&self, profile: &Profile) {
         if let Some(session) = self.session() {
             let mut engine = session.engine.borrow_mut();
             engine.set_profile(&profile.name, profile.colour);

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::LazyLock;
 
 use gio::prelude::*;
@@ -14,9 +14,9 @@ use reflection_node::identity::AuthorId;
 
 use super::session::Session;
 use super::{DocumentPhase, SaveState, Trouble};
-use crate::library::{DocumentSummary, Library};
-use crate::objects::tasks::Tasks;
+use crate::library::{DocumentSummary, Library, Profile};
 use crate::objects::Authors;
+use crate::objects::tasks::Tasks;
 
 /// The state of a document; every property is read-only to the outside.
 #[derive(glib::Properties)]
@@ -44,6 +44,10 @@ pub struct Document {
     pub(super) has_met_people: Cell<bool>,
     /// The names and colours that those who are here say they have.
     pub(super) said: RefCell<HashMap<AuthorId, (String, Option<u32>)>>,
+    /// In which session the others were told who is here, and what.
+    pub(super) introduced: RefCell<Option<(Weak<Session>, Profile)>>,
+    /// Who wrote what arrived last.
+    pub(super) last_writer: Cell<Option<AuthorId>>,
     /// Whether who takes part is about to be asked again.
     pub(super) is_meeting: Cell<bool>,
 
@@ -128,6 +132,8 @@ impl Default for Document {
             is_marking_read: Cell::default(),
             has_met_people: Cell::default(),
             said: RefCell::default(),
+            introduced: RefCell::default(),
+            last_writer: Cell::default(),
             is_meeting: Cell::default(),
             id: RefCell::default(),
             title: RefCell::default(),

@@ -3,6 +3,7 @@
 
 mod connections;
 mod files;
+mod keeping;
 mod people;
 mod shelf;
 
@@ -78,6 +79,8 @@ mod imp {
     #[properties(wrapper_type = super::Service)]
     pub struct Service {
         pub(super) library: OnceCell<Library>,
+        /// For making a backup of it.
+        pub(super) key: OnceCell<AuthorKey>,
         pub(super) tasks: Tasks,
         /// Documents whose rows are to be read again.
         pub(super) changed: RefCell<HashSet<TopicId>>,
@@ -133,12 +136,13 @@ impl Service {
         key: AuthorKey,
         config: NetworkConfig,
     ) -> Result<Self, OpenError> {
-        let library = Library::open(folder, key, config).await?;
+        let library = Library::open(folder, key.clone(), config).await?;
         let mode = library.node().mode().await;
         let service: Self = glib::Object::new();
         let imp = service.imp();
         // Set once, right after construction; the cell cannot be taken yet.
         let _ = imp.library.set(library.clone());
+        let _ = imp.key.set(key);
         imp.show_mode(mode);
         // First listen, then read, so that nothing falls between.
         let receive: Rc<dyn Fn(Event)> = Rc::new(clone!(
@@ -216,6 +220,10 @@ impl Service {
         }
     }
 
+    fn imp_key(&self) -> Option<AuthorKey> {
+        self.imp().key.get().cloned()
+    }
+
     fn library(&self) -> Result<Library, ServiceError> {
         self.imp()
             .library
@@ -250,7 +258,6 @@ impl Service {
                 self.refresh_soon(topic);
             }
             Event::DocumentStatus { topic }
-            | Event::PresenceChanged { topic, .. }
             | Event::AuthorOnline { topic, .. }
             | Event::AuthorOffline { topic, .. } => {
                 if let Some(document) = known(topic) {
@@ -260,6 +267,7 @@ impl Service {
             Event::PresenceChanged { topic, .. } => {
                 if let Some(document) = known(topic) {
                     document.presence_changed();
+                    document.refresh_people();
                 }
             }
             Event::SyncFinished {
