@@ -53,6 +53,8 @@ mod imp {
         pub(super) people: TemplateChild<AvatarStack>,
         pub(super) document: glib::SignalGroup,
         pub(super) hit: RefCell<Option<SearchHit>>,
+        /// The menu, while it is open.
+        pub(super) menu: RefCell<Option<gtk::PopoverMenu>>,
         /// What the row is known to assistive technology as.
         pub(super) item: glib::WeakRef<gtk::ListItem>,
     }
@@ -68,6 +70,7 @@ mod imp {
                 people: TemplateChild::default(),
                 document: glib::SignalGroup::new::<Document>(),
                 hit: RefCell::default(),
+                menu: RefCell::default(),
                 item: glib::WeakRef::new(),
             }
         }
@@ -104,6 +107,10 @@ mod imp {
                 );
             }
             row.add_gestures();
+        }
+
+        fn dispose(&self) {
+            self.obj().drop_menu();
         }
     }
 
@@ -257,12 +264,32 @@ impl LibraryRow {
             #[allow(clippy::cast_possible_truncation, reason = "a place within a window")]
             popover.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
         }
-        popover.connect_closed(|popover| {
-            // The chosen action runs after this signal and needs the parent until then.
-            let popover = popover.clone();
-            glib::idle_add_local_once(move || popover.unparent());
-        });
+        popover.connect_closed(clone!(
+            #[weak(rename_to = row)]
+            self,
+            move |_| {
+                // The chosen action runs after this signal and needs the parent until then.
+                let row = row.downgrade();
+                glib::idle_add_local_once(move || {
+                    let Some(row) = row.upgrade() else { return };
+                    let is_open = |menu: &gtk::PopoverMenu| menu.is_visible();
+                    // It may have been opened again by then.
+                    if !row.imp().menu.borrow().as_ref().is_some_and(is_open) {
+                        row.drop_menu();
+                    }
+                });
+            }
+        ));
+        self.drop_menu();
         popover.popup();
+        self.imp().menu.replace(Some(popover));
+    }
+
+    /// The row may go before its menu does: what is chosen there can take it out of the list.
+    fn drop_menu(&self) {
+        if let Some(menu) = self.imp().menu.take() {
+            menu.unparent();
+        }
     }
 }
 
