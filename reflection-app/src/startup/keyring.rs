@@ -160,11 +160,20 @@ mod tests {
     }
 
     fn run<T>(future: impl Future<Output = T>) -> T {
-        glib::MainContext::default().block_on(future)
+        glib::MainContext::ref_thread_default().block_on(future)
+    }
+
+    /// Plays a story on a main context of its own: the default one belongs to the tests of GTK.
+    fn play(story: impl FnOnce()) {
+        glib::MainContext::new().with_thread_default(story).unwrap();
     }
 
     #[test]
     fn a_key_is_made_once_for_each_folder_and_found_again() {
+        play(make_and_find_keys);
+    }
+
+    fn make_and_find_keys() {
         let (one, other) = (Path::new("/data/one"), Path::new("/data/other"));
         assert!(
             matches!(
@@ -187,6 +196,10 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_left_alone() {
+        play(find_no_key);
+    }
+
+    fn find_no_key() {
         let daemon = Daemon::start();
         let folder = Path::new("/data/damaged");
         let attributes = HashMap::from([("xdg:schema", APP_ID), ("folder", "/data/damaged")]);

@@ -142,7 +142,9 @@ mod tests {
             restored: restored.cloned(),
             begins_anew,
         };
-        gtk::glib::MainContext::default().block_on(async {
+        // Not the default context, which belongs to the tests of GTK.
+        let context = gtk::glib::MainContext::new();
+        let story = async {
             let deadline = Duration::from_secs(5);
             let first = start(config.clone(), choice(None, false)).await.unwrap();
             let made = first.this_author();
@@ -166,6 +168,9 @@ mod tests {
             let last = start(config.clone(), choice(None, false)).await.unwrap();
             assert_eq!(last.this_author(), Some(backup.id()));
             last.close(deadline).await.unwrap();
-        });
+        };
+        context
+            .with_thread_default(|| context.block_on(story))
+            .unwrap();
     }
 }
