@@ -60,13 +60,16 @@ async fn write(alice: &Person, topic: &TopicId, begun: Instant, pace: Pace) {
     };
     let mut ticks = tokio::time::interval(TICK);
     let mut writing = tokio::task::JoinSet::new();
-    for _ in 0..OPERATIONS.div_ceil(at_once) {
+    let mut left = OPERATIONS;
+    while left > 0 {
         if pace == Pace::Steady {
             ticks.tick().await;
         } else {
             while writing.join_next().await.is_some() {}
         }
-        for _ in 0..at_once.min(OPERATIONS) {
+        let batch = at_once.min(left);
+        left -= batch;
+        for _ in 0..batch {
             let (node, topic) = (alice.node.clone(), *topic);
             let incarnation = node.incarnation(&topic).unwrap();
             writing.spawn(async move {
