@@ -4,11 +4,10 @@
 
 mod common;
 
-use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use common::{Person, trace, trace_json};
+use common::{Person, states, trace};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -19,26 +18,9 @@ const SEED: u64 = 20_261_121;
 /// Edits a second: some hundred operations in the seconds that a run has.
 const RATE: &str = "3000";
 
-/// All texts that the trace passes through, with the number of edits after which each stands
-/// last; some stand more than once.
-fn states() -> HashMap<String, usize> {
-    let trace = trace_json("sveltecomponent.json.gz");
-    let mut text: Vec<char> = Vec::new();
-    let mut states = HashMap::from([(String::new(), 0)]);
-    for (index, edit) in trace["txns"].as_array().unwrap().iter().enumerate() {
-        for patch in edit["patches"].as_array().unwrap() {
-            let at = usize::try_from(patch[0].as_u64().unwrap()).unwrap();
-            let delete = usize::try_from(patch[1].as_u64().unwrap()).unwrap();
-            text.splice(at..at + delete, patch[2].as_str().unwrap().chars());
-        }
-        states.insert(text.iter().collect(), index + 1);
-    }
-    states
-}
-
 #[test]
 fn a_killed_writer_keeps_all_that_was_acknowledged() {
-    let states = states();
+    let states = states("sveltecomponent.json.gz");
     let mut random = StdRng::seed_from_u64(SEED);
     for crash in 0..CRASHES {
         let alice = Person::new();

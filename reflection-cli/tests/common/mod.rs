@@ -8,7 +8,7 @@
 )]
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -266,6 +266,25 @@ pub(crate) fn trace_json(name: &str) -> Value {
         .read_to_string(&mut text)
         .unwrap();
     serde_json::from_str(&text).unwrap()
+}
+
+/// All texts that a trace passes through, with the number of edits after which each stands
+/// last; some stand more than once.
+pub(crate) fn states(name: &str) -> HashMap<String, usize> {
+    let trace = trace_json(name);
+    let mut text: Vec<char> = Vec::new();
+    let mut states = HashMap::from([(String::new(), 0)]);
+    for (index, edit) in trace["txns"].as_array().unwrap().iter().enumerate() {
+        for patch in edit["patches"].as_array().unwrap() {
+            let at = usize::try_from(patch[0].as_u64().unwrap()).unwrap();
+            let delete = usize::try_from(patch[1].as_u64().unwrap()).unwrap();
+            text.splice(at..at + delete, patch[2].as_str().unwrap().chars());
+        }
+        states.insert(text.iter().collect(), index + 1);
+    }
+    // What begins to be written again later on must not make an empty document look complete.
+    states.insert(String::new(), 0);
+    states
 }
 
 pub(crate) fn stderr(output: &Output) -> String {

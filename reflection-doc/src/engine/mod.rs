@@ -8,6 +8,7 @@
 
 mod apply;
 mod authorship;
+mod budget;
 mod compaction;
 mod difference;
 mod edit;
@@ -300,7 +301,8 @@ impl Engine {
         // Encoding what the document itself holds fails only where memory ends.
         let Ok(bytes) = exported else { return };
         let body = update::body(&bytes);
-        if body.len() > PLAIN_BODY_BYTES_MAX && to - from > 1 {
+        let is_fit = body.len() <= PLAIN_BODY_BYTES_MAX && budget::check(&bytes).is_ok();
+        if !is_fit && to - from > 1 {
             let middle = from + (to - from) / 2;
             self.export(from, middle, bodies);
             self.export(middle, to, bodies);

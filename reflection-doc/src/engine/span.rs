@@ -17,8 +17,10 @@ use loro::{
     LoroDoc,
 };
 
+use super::budget;
+
 /// Magic bytes, checksum and mode in front of the blocks.
-const HEADER_BYTES: usize = 22;
+pub(super) const HEADER_BYTES: usize = 22;
 /// Where the checksum stands in the header.
 const CHECKSUM: std::ops::Range<usize> = 4..20;
 /// Blocks in a blob. The CRDT fills them with some kilobytes each.
@@ -26,7 +28,7 @@ const BLOCKS_MAX: usize = 4_096;
 /// Changes outside of a blob that its own may build upon directly.
 const DEPENDENCIES_MAX: usize = 4_096;
 
-const MALFORMED: &str = "the contents are malformed";
+pub(super) const MALFORMED: &str = "the contents are malformed";
 const GAP: &str = "the contents have a gap";
 
 /// For each peer the first counter and the one after the last.
@@ -34,13 +36,15 @@ pub(super) type Spans = BTreeMap<u64, (i32, i32)>;
 
 /// The changes in a blob of updates. Refuses one in which a counter is missing or comes twice.
 pub(super) fn spans(updates: &[u8]) -> Result<Spans, &'static str> {
+    // Nothing is decoded of which it is not known what that costs.
+    budget::check(updates)?;
     let meta = decode(updates, true)?;
     if meta.mode != EncodedBlobMode::Updates {
         return Err("the contents are not updates");
     }
     let mut spans = Spans::new();
     for block in blocks(updates)? {
-        let block = decode(&block, false)?;
+        let block = decode(&alone(updates, block), false)?;
         for (peer, span) in outer(&block) {
             let known = spans.entry(peer).or_insert((span.0, span.0));
             if span.0 < 0 || span.0 != known.1 || span.1 <= span.0 {
@@ -75,9 +79,9 @@ fn outer(meta: &ImportBlobMetadata) -> impl Iterator<Item = (u64, (i32, i32))> +
     })
 }
 
-/// Each block as a blob of its own, without a checksum.
-fn blocks(updates: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
-    let (header, mut rest) = updates.split_at_checked(HEADER_BYTES).ok_or(MALFORMED)?;
+/// The blocks with their lengths in front, as they stand in a blob.
+pub(super) fn blocks(updates: &[u8]) -> Result<Vec<&[u8]>, &'static str> {
+    let (_, mut rest) = updates.split_at_checked(HEADER_BYTES).ok_or(MALFORMED)?;
     let mut blocks = Vec::new();
     while !rest.is_empty() {
         let (length, prefix) = leb128(rest).ok_or(MALFORMED)?;
@@ -86,17 +90,22 @@ fn blocks(updates: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
         if blocks.len() == BLOCKS_MAX {
             return Err("the contents are in too many pieces");
         }
-        let mut blob = header.to_vec();
-        blob[CHECKSUM].fill(0);
-        blob.extend_from_slice(block);
-        blocks.push(blob);
+        blocks.push(block);
         rest = after;
     }
     Ok(blocks)
 }
 
+/// A block as a blob of its own, without a checksum.
+fn alone(updates: &[u8], block: &[u8]) -> Vec<u8> {
+    let mut blob = updates[..HEADER_BYTES].to_vec();
+    blob[CHECKSUM].fill(0);
+    blob.extend_from_slice(block);
+    blob
+}
+
 /// A number in unsigned LEB128 and how many bytes it takes.
-fn leb128(bytes: &[u8]) -> Option<(usize, usize)> {
+pub(super) fn leb128(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut number = 0_usize;
     for (index, &byte) in bytes.iter().enumerate().take(9) {
         number |= usize::from(byte & 0x7f) << (7 * index);

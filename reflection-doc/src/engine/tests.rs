@@ -24,7 +24,7 @@ pub(super) fn author(number: u8) -> AuthorId {
     AuthorId::from_bytes([number; 32])
 }
 
-fn engine(number: u8) -> Engine {
+pub(super) fn engine(number: u8) -> Engine {
     Engine::new(author(number), &TOPIC, 0)
 }
 

@@ -36,6 +36,12 @@ pub use refresh::CachedText;
 pub use search::{HITS_MAX, Marked, SearchHit, SearchResults};
 pub use summary::DocumentSummary;
 
+/// What documents do inside the transactions of the store.
+#[cfg(feature = "testing")]
+pub fn testing_application() -> Box<dyn reflection_node::pipeline::Application> {
+    Box::new(application::Documents)
+}
+
 /// Why something about a document could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {

@@ -29,8 +29,18 @@ impl Home {
     }
 
     pub(crate) async fn open(&self) -> Library {
+        self.open_in(Mode::Offline).await
+    }
+
+    /// On loopback alone.
+    pub(crate) async fn open_online(&self) -> Library {
+        self.open_in(Mode::Local).await
+    }
+
+    async fn open_in(&self, mode: Mode) -> Library {
         let network = NetworkConfig {
-            mode: Some(Mode::Offline),
+            mode: Some(mode),
+            bind: vec!["127.0.0.1:0".parse().unwrap()],
             mdns: false,
             ..NetworkConfig::default()
         };
