@@ -167,16 +167,20 @@ impl Shared {
         row: DocumentRow,
     ) -> Result<watch::Receiver<Commit>, StoreError> {
         let receiver = self.commits.subscribe(topic);
-        let (position, heights) = self
+        let (position, newest, heights) = self
             .readers
             .run(move |connection| {
+                // One moment for all three.
+                let snapshot = connection.unchecked_transaction()?;
+                let connection = &snapshot;
                 Ok((
                     operations::last_position(connection, row)?,
+                    operations::newest_position(connection)?,
                     operations::heights(connection, row)?,
                 ))
             })
             .await?;
-        self.commits.load(topic, position, &heights);
+        self.commits.load(topic, position, newest, &heights);
         Ok(receiver)
     }
 

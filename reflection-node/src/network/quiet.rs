@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use iroh::endpoint::SendStream;
 use tokio::time::Instant;
@@ -20,7 +21,10 @@ use crate::sync::frame::Frame;
 use crate::sync::heights::Heights;
 use crate::sync::summary::{Mark, ShortToken};
 
-/// What is held here of a document.
+/// How long it is waited for the disk before it is said what is held.
+const DISK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is held here of a document, on the disk.
 pub(super) struct Held {
     topic: TopicId,
     row: DocumentRow,
@@ -29,7 +33,8 @@ pub(super) struct Held {
 }
 
 impl Served {
-    /// What is held of documents now; those that cannot be read are left out.
+    /// What is held of documents now; those that cannot be read are left out. All of it is on the
+    /// disk, because the peer counts it as a copy.
     pub(super) async fn held(&self, topics: &[TopicId]) -> Vec<Held> {
         let documents: Vec<(TopicId, DocumentRow, DocumentKeys)> = topics
             .iter()
@@ -39,7 +44,9 @@ impl Served {
             })
             .collect();
         let read = self.shared.readers.run(move |connection| {
-            documents
+            // One moment for all.
+            let connection = &connection.unchecked_transaction()?;
+            let held: Result<Vec<Held>, StoreError> = documents
                 .into_iter()
                 .map(|(topic, row, keys)| {
                     Ok(Held {
@@ -49,10 +56,18 @@ impl Served {
                         heights: operations::heights(connection, row)?,
                     })
                 })
-                .collect::<Result<Vec<Held>, StoreError>>()
+                .collect();
+            Ok((held?, operations::newest_position(connection)?))
         });
         match read.await {
-            Ok(held) => held,
+            Ok((held, newest)) => {
+                let on_disk = self.shared.commits.until_durable(newest);
+                if tokio::time::timeout(DISK_TIMEOUT, on_disk).await.is_err() {
+                    tracing::warn!("what is held does not get onto the disk");
+                    return Vec::new();
+                }
+                held
+            }
             Err(error) => {
                 tracing::warn!(%error, "what is held cannot be read");
                 Vec::new()

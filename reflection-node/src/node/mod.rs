@@ -3,6 +3,7 @@
 
 mod compaction;
 mod documents;
+mod durability;
 mod exchange;
 mod maintenance;
 mod meetings;
@@ -29,7 +30,7 @@ use crate::shared::Shared;
 use crate::store::peers::last_mode;
 use crate::store::{
     DataFolder, Readers, StoreError, Writer, check_author, documents as stored_documents,
-    open_connection, prepare,
+    open_connection, prepare, storage,
 };
 pub use compaction::{CompactError, Compacted, LogSize};
 pub use documents::{DocumentError, DocumentInfo, DocumentStatus};
@@ -156,6 +157,10 @@ impl Node {
         node.inner
             .runtime
             .spawn(compaction::by_itself(node.clone()));
+        node.inner.runtime.spawn(durability::keep_up(
+            Arc::clone(&node.inner.shared),
+            node.inner.closing.clone(),
+        ));
         Ok(node)
     }
 
@@ -179,6 +184,8 @@ impl Node {
         check_state_version(&connection, &mut processor)?;
         processor.application.prepare(&connection)?;
         process_all_waiting(&connection, &mut processor)?;
+        // What a process left that was killed may not be on the disk yet; this commit waits for it.
+        let durable = storage::write_through(&connection)?;
         let stored = stored_documents::all(&connection)?;
         let replication = Replication::load(&connection)?;
         let readers = Arc::new(Readers::spawn(database)?);
@@ -190,6 +197,7 @@ impl Node {
             stored,
             replication,
         ));
+        shared.commits.durable(durable);
         Ok((shared, writer))
     }
 

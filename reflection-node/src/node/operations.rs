@@ -54,9 +54,12 @@ impl Node {
                 Durability::Durable,
                 move |connection, processor| publish(connection, processor, &new),
                 move |(published, head)| {
-                    shared
-                        .commits
-                        .committed(topic, published.position, [(own, *head)]);
+                    shared.commits.committed(
+                        topic,
+                        published.position,
+                        [(own, *head)],
+                        Durability::Durable,
+                    );
                 },
             )
             .await;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use crate::access::TopicId;
 use crate::identity::AuthorId;
 use crate::operation::ForkProof;
+use crate::store::Durability;
 use crate::store::operations::Position;
 use crate::sync::heights::{Head, Heights};
 
@@ -19,17 +20,28 @@ use crate::sync::heights::{Head, Heights};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Commit {
     pub(crate) position: Position,
+    /// What is committed: a crash of the process does not lose it.
     pub(crate) heights: Arc<Heights>,
+    /// What is on the disk: a power cut does not lose it either. Only this is told to peers as
+    /// held, because they count it as a copy.
+    pub(crate) durable: Arc<Heights>,
     /// Proofs of forks that became known since somebody listens, one of each author at most.
     pub(crate) proofs: Arc<Vec<ForkProof>>,
 }
 
 /// The documents that somebody listens to.
+///
+/// Commits are announced on the writing thread, in their order. A commit that waits for the disk
+/// makes everything before it durable too, since all of them go through one write-ahead log.
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
     topics: Mutex<HashMap<TopicId, watch::Sender<Commit>>>,
     /// Those who are told which documents grow, whichever they are.
     followers: Mutex<Vec<Weak<Grown>>>,
+    /// Operations up to this position are on the disk.
+    durable: watch::Sender<Position>,
+    /// Wakes whoever sees to it that what is committed gets onto the disk.
+    lagging: Notify,
 }
 
 /// Documents that have grown since somebody looked; at most all there are.
@@ -82,23 +94,53 @@ impl Commits {
             .is_some_and(|sender| sender.receiver_count() > 0)
     }
 
-    /// Merges what the store held at some time after the subscription.
-    pub(crate) fn load(&self, topic: TopicId, position: Position, heights: &Heights) {
-        self.merge(
-            topic,
-            position,
-            heights.iter().map(|(author, head)| (*author, *head)),
-        );
+    /// Merges what the store held at some time after the subscription; `newest` is the last
+    /// position of all documents at that time.
+    pub(crate) fn load(
+        &self,
+        topic: TopicId,
+        position: Position,
+        newest: Position,
+        heights: &Heights,
+    ) {
+        let is_durable = newest <= *self.durable.borrow();
+        self.update(topic, |commit| {
+            commit.position = commit.position.max(position);
+            merge(
+                &mut commit.heights,
+                heights.iter().map(|(author, head)| (*author, *head)),
+            );
+            if is_durable {
+                merge(
+                    &mut commit.durable,
+                    heights.iter().map(|(author, head)| (*author, *head)),
+                );
+            }
+        });
+        if !is_durable {
+            self.lagging.notify_one();
+        }
     }
 
-    /// Takes note of a commit.
+    /// Takes note of a commit; called on the writing thread.
     pub(crate) fn committed(
         &self,
         topic: TopicId,
         position: Position,
         heads: impl IntoIterator<Item = (AuthorId, Head)>,
+        durability: Durability,
     ) {
-        self.merge(topic, position, heads);
+        self.update(topic, |commit| {
+            commit.position = commit.position.max(position);
+            merge(&mut commit.heights, heads);
+            if durability == Durability::Durable {
+                commit.durable = Arc::clone(&commit.heights);
+            }
+        });
+        match durability {
+            Durability::Durable => self.raise_durable(position),
+            Durability::Refetchable => self.lagging.notify_one(),
+        }
         let followers = self
             .followers
             .lock()
@@ -121,23 +163,52 @@ impl Commits {
             .map_or(0, |commit| commit.borrow().position)
     }
 
-    fn merge(
-        &self,
-        topic: TopicId,
-        position: Position,
-        heads: impl IntoIterator<Item = (AuthorId, Head)>,
-    ) {
+    /// Takes note that everything up to a position is on the disk; called on the writing thread.
+    pub(crate) fn durable(&self, position: Position) {
+        self.raise_durable(position);
         let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(sender) = topics.get(&topic) else {
-            return;
-        };
-        sender.send_modify(|commit| {
-            commit.position = commit.position.max(position);
-            let heights = Arc::make_mut(&mut commit.heights);
-            for (author, head) in heads {
-                heights.set(author, head);
-            }
+        for sender in topics.values() {
+            sender.send_if_modified(|commit| {
+                let is_behind = commit.durable != commit.heights;
+                commit.durable = Arc::clone(&commit.heights);
+                is_behind
+            });
+        }
+    }
+
+    fn raise_durable(&self, position: Position) {
+        self.durable.send_if_modified(|durable| {
+            let is_news = *durable < position;
+            *durable = position.max(*durable);
+            is_news
         });
+    }
+
+    /// Waits until everything up to a position is on the disk.
+    pub(crate) async fn until_durable(&self, position: Position) {
+        let mut durable = self.durable.subscribe();
+        if *durable.borrow() < position {
+            self.lagging.notify_one();
+            // The sender lives as long as this does.
+            let _ = durable.wait_for(|durable| *durable >= position).await;
+        }
+    }
+
+    /// What is committed could not be brought onto the disk: it is tried again.
+    pub(crate) fn lag_again(&self) {
+        self.lagging.notify_one();
+    }
+
+    /// Waits until something is committed that is not known to be on the disk.
+    pub(crate) async fn lag(&self) {
+        self.lagging.notified().await;
+    }
+
+    fn update(&self, topic: TopicId, change: impl FnOnce(&mut Commit)) {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = topics.get(&topic) {
+            sender.send_modify(change);
+        }
     }
 
     /// Takes note of proofs that are new.
@@ -161,5 +232,70 @@ impl Commits {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(topic);
+    }
+}
+
+fn merge(heights: &mut Arc<Heights>, heads: impl IntoIterator<Item = (AuthorId, Head)>) {
+    let heights = Arc::make_mut(heights);
+    for (author, head) in heads {
+        heights.set(author, head);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+    use crate::identity::AuthorKey;
+    use crate::operation::OperationId;
+
+    fn head(next: u64) -> Head {
+        Head {
+            next,
+            id: OperationId::from_bytes([1; 32]),
+            base: 0,
+        }
+    }
+
+    #[test]
+    fn what_did_not_wait_for_the_disk_counts_when_a_later_commit_has() {
+        let (commits, author) = (Commits::default(), AuthorKey::generate().id());
+        let [topic, other] = [1, 2].map(|byte| TopicId::from_bytes([byte; 32]));
+        let listener = commits.subscribe(topic);
+        commits.committed(topic, 1, [(author, head(1))], Durability::Refetchable);
+        assert_eq!(listener.borrow().heights.next(&author), 1);
+        assert_eq!(listener.borrow().durable.next(&author), 0);
+        // Who comes now finds it in the store, and on the disk no more than the others do.
+        let mut stored = Heights::default();
+        stored.raise(author, head(1));
+        let late = commits.subscribe(topic);
+        commits.load(topic, 1, 1, &stored);
+        assert_eq!(late.borrow().durable.next(&author), 0);
+        commits.durable(1);
+        assert_eq!(listener.borrow().durable.next(&author), 1);
+        commits.committed(topic, 2, [(author, head(2))], Durability::Refetchable);
+        commits.committed(topic, 3, [(author, head(3))], Durability::Durable);
+        assert_eq!(listener.borrow().durable.next(&author), 3);
+        // What another document holds was on the disk before that.
+        let early = commits.subscribe(other);
+        commits.load(other, 1, 3, &stored);
+        assert_eq!(early.borrow().durable.next(&author), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_disk_is_woken_by_the_commit_that_waited_for_it() {
+        let commits = Commits::default();
+        let waiting = commits.until_durable(7);
+        tokio::pin!(waiting);
+        let short = Duration::from_secs(1);
+        assert!(tokio::time::timeout(short, &mut waiting).await.is_err());
+        commits.durable(6);
+        assert!(tokio::time::timeout(short, &mut waiting).await.is_err());
+        commits.durable(7);
+        waiting.await;
+        // Whoever brings things onto the disk was told that it is waited for.
+        commits.lag().await;
     }
 }

@@ -429,6 +429,14 @@ pub(crate) fn last_position(
         .unwrap_or(0))
 }
 
+/// The position of the newest operation of all documents; 0 where there is none.
+pub(crate) fn newest_position(connection: &Connection) -> Result<Position, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT max(position) FROM operations")?
+        .query_row([], |row| row.get::<_, Option<Position>>(0))?
+        .unwrap_or(0))
+}
+
 /// The id of the operation at one place of a log.
 pub(crate) fn id_at(
     connection: &Connection,

@@ -7,7 +7,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::StoreError;
+use super::operations::{Position, newest_position};
 use super::schema::BUSY_TIMEOUT_MS;
+use crate::shared::now_us;
 
 /// What the database takes on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +66,18 @@ pub(crate) fn vacuum(connection: &Connection, pages: u32) -> Result<u64, StoreEr
     while rows.next()?.is_some() {}
     let left: i64 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
     Ok(left.unsigned_abs())
+}
+
+/// Writes something small, so that the commit of it waits for the disk and with it for everything
+/// that was committed before. Gives the position up to which operations are on the disk then.
+pub(crate) fn write_through(connection: &Connection) -> Result<Position, StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO meta (name, value) VALUES ('durable', ?1)
+             ON CONFLICT (name) DO UPDATE SET value = ?1",
+        )?
+        .execute([now_us().to_be_bytes().as_slice()])?;
+    newest_position(connection)
 }
 
 /// How long one attempt to empty the log waits for those who read.

@@ -183,7 +183,8 @@ impl Driver {
         commits: tokio::sync::watch::Receiver<Commit>,
     ) -> Self {
         let topic = document.keys.topic();
-        let exchange = Exchange::new(shared.id, peer, topic, session, &commits.borrow());
+        let mut exchange = Exchange::new(shared.id, peer, topic, session, &commits.borrow());
+        exchange.committed(&commits.borrow());
         Self {
             exchange,
             shared,
@@ -340,7 +341,7 @@ impl Driver {
                 .run_then(
                     durability,
                     move |connection, processor| ingest(connection, processor, &keys, batch),
-                    move |ingested: &Ingested| announce(&after, topic, ingested),
+                    move |ingested: &Ingested| announce(&after, topic, ingested, durability),
                 )
                 .await
         })
@@ -464,20 +465,25 @@ impl Driver {
 }
 
 /// Tells the sessions and readers of a document of a committed batch.
-pub(crate) fn announce_heights(commits: &Commits, topic: TopicId, ingested: &Ingested) {
+pub(crate) fn announce_heights(
+    commits: &Commits,
+    topic: TopicId,
+    ingested: &Ingested,
+    durability: Durability,
+) {
     if let Some(position) = ingested.position {
         let heads = ingested.heads.iter().map(|(author, head)| (*author, *head));
-        commits.committed(topic, position, heads);
+        commits.committed(topic, position, heads, durability);
     }
 }
 
 /// Tells everybody of a committed batch; called on the writing thread.
-fn announce(shared: &Shared, topic: TopicId, ingested: &Ingested) {
+fn announce(shared: &Shared, topic: TopicId, ingested: &Ingested, durability: Durability) {
     // First: whoever is woken opens the document under it.
     if let Some(incarnation) = ingested.incarnation {
         shared.set_incarnation(&topic, incarnation);
     }
-    announce_heights(&shared.commits, topic, ingested);
+    announce_heights(&shared.commits, topic, ingested, durability);
     if ingested.is_full {
         shared.replication.storage_changed();
     }
@@ -520,7 +526,7 @@ fn announce_mended(shared: &Shared, topic: TopicId, mended: &Mended) {
     if let Some((position, head)) = mended.head {
         shared
             .commits
-            .committed(topic, position, [(shared.id, head)]);
+            .committed(topic, position, [(shared.id, head)], Durability::Durable);
         shared.events.emit(&Event::DocumentChanged {
             topic,
             author: shared.id,
@@ -595,7 +601,7 @@ async fn write(mut stream: SendStream, mut outgoing: mpsc::Receiver<Vec<u8>>) {
     }
 }
 
-/// The heights with which a session begins.
+/// The heights with which a session begins; the rest follows with the first look at the commits.
 pub(crate) fn present_heights(commits: &tokio::sync::watch::Receiver<Commit>) -> Arc<Heights> {
-    Arc::clone(&commits.borrow().heights)
+    Arc::clone(&commits.borrow().durable)
 }

@@ -334,11 +334,12 @@ impl Exchange {
         }
     }
 
-    /// Takes what is committed here now.
+    /// Takes what is committed here now, and what of it is on the disk.
     pub(crate) fn committed(&mut self, commit: &Commit) {
         self.position = commit.position;
         self.session.prove(&commit.proofs);
-        self.session.committed(Arc::clone(&commit.heights));
+        let (heights, durable) = (Arc::clone(&commit.heights), Arc::clone(&commit.durable));
+        self.session.committed(heights, durable);
     }
 
     /// When the peer is to be given up unless it says something before.

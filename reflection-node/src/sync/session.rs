@@ -6,8 +6,8 @@
 //! responder: Answering ──Proof────> Comparing      └─ equal ────────────────> Live
 //! ```
 //!
-//! The machine is told what arrives ([`Session::receive`]), what is committed here
-//! ([`Session::committed`]) and what was read from the store for the peer
+//! The machine is told what arrives ([`Session::receive`]), what is committed here and what of that
+//! is on the disk ([`Session::committed`]), and what was read from the store for the peer
 //! ([`Session::supplied`]); it is asked for frames to send ([`Session::next_frame`]) and for the
 //! next operations to read ([`Session::next_request`]). What it sends is bounded by who asks.
 
@@ -94,11 +94,13 @@ pub(crate) struct Session {
     state: State,
     /// Frames of the set-up; a few, as the number of authors is bounded.
     outbox: VecDeque<Frame>,
-    /// What is committed here.
+    /// What is committed here. It is sent to a peer that lacks it.
     ours: Arc<Heights>,
-    /// What we have told the peer to be committed here.
+    /// What of it is on the disk. This alone is told to be held, since a peer counts it as a copy.
+    durable: Arc<Heights>,
+    /// What we have told the peer to be held here.
     told: Heights,
-    /// What the peer has told to be committed there.
+    /// What the peer has told to be held there.
     theirs: Heights,
     /// What the peer has, or will have when what we sent arrives.
     sent: Heights,
@@ -175,6 +177,7 @@ impl Session {
             state,
             outbox: VecDeque::new(),
             compared: Arc::clone(&ours),
+            durable: Arc::clone(&ours),
             ours,
             told: Heights::default(),
             theirs: Heights::default(),
@@ -269,7 +272,7 @@ impl Session {
     }
 
     fn compare(&mut self) {
-        self.compared = Arc::clone(&self.ours);
+        self.compared = Arc::clone(&self.durable);
         self.outbox.push_back(Frame::Digest {
             digest: self.compared.digest(),
         });
@@ -319,10 +322,11 @@ impl Session {
         Ok(())
     }
 
-    /// Takes what is committed here now; the peer is told of what it did not send itself too, so
-    /// that it neither sends it nor doubts that it arrived.
-    pub(crate) fn committed(&mut self, ours: Arc<Heights>) {
+    /// Takes what is committed here now, and what of it is on the disk; the peer is told of what it
+    /// did not send itself too, so that it neither sends it nor doubts that it arrived.
+    pub(crate) fn committed(&mut self, ours: Arc<Heights>, durable: Arc<Heights>) {
         self.ours = ours;
+        self.durable = durable;
     }
 
     /// The next frame to send, other than operations.
@@ -369,7 +373,7 @@ impl Session {
     /// those speak for themselves.
     fn news(&mut self) -> Option<Frame> {
         let heads: Vec<(AuthorId, Head)> = self
-            .ours
+            .durable
             .iter()
             .filter(|(author, head)| {
                 head.next > self.told.next(author) && self.sent.next(author) >= head.next
@@ -495,12 +499,14 @@ impl Session {
         })
     }
 
-    /// Whether the peer has told to have everything that is committed here, apart from what it
-    /// has refused: that it will never have.
+    /// Whether the peer has told to have everything that is committed here, and was told so in
+    /// turn, apart from what it has refused: that it will never have.
     pub(crate) fn is_in_step(&self) -> bool {
         self.state == State::Live
             && self.ours.iter().all(|(author, head)| {
-                self.theirs.agrees_with(author, head) || self.is_declined(author, head)
+                let is_known = self.told.next(author) >= head.next;
+                (is_known && self.theirs.agrees_with(author, head))
+                    || self.is_declined(author, head)
             })
     }
 

@@ -35,7 +35,8 @@ impl Side {
     fn store(&mut self, operation: Operation) {
         self.operations
             .insert((operation.author(), operation.header().sequence), operation);
-        self.session.committed(Self::heights(&self.operations));
+        let heights = Self::heights(&self.operations);
+        self.session.committed(Arc::clone(&heights), heights);
     }
 
     /// Frames that this side sends until it has nothing more to say.
@@ -190,6 +191,31 @@ fn both_sides_get_what_they_lack_and_nothing_twice() {
 }
 
 #[test]
+fn a_peer_is_told_of_what_it_sent_only_when_the_disk_has_it() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(world.log(&world.alice_key, 1), BTreeMap::new());
+    talk(&mut alice, &mut bob);
+    assert_equal(&alice, &bob);
+
+    alice.store(world.operation(&world.alice_key, 1));
+    let said = alice.speak();
+    let durable = Side::heights(&bob.operations);
+    bob.listen(said).unwrap();
+    let committed = Side::heights(&bob.operations);
+    // Committed, and the disk has not been waited for.
+    bob.session.committed(Arc::clone(&committed), durable);
+    assert_eq!(bob.speak(), []);
+    assert!(!alice.session.is_in_step() && !bob.session.is_in_step());
+    assert_eq!(alice.session.confirmed(&world.alice_key.id()), 1);
+
+    bob.session.committed(Arc::clone(&committed), committed);
+    let said = bob.speak();
+    assert!(matches!(said[..], [Frame::Heads { .. }]));
+    alice.listen(said).unwrap();
+    assert_equal(&alice, &bob);
+}
+
+#[test]
 fn equal_sides_finish_with_digests_alone() {
     let world = World::new();
     let log = world.log(&world.alice_key, 5);
@@ -326,7 +352,8 @@ fn what_was_refused_is_not_sent_until_the_log_opens_anew_above_it() {
     };
     alice.operations.insert((world.alice_key.id(), 6), opening);
     let ours = [(world.alice_key.id(), head)].into_iter().collect();
-    alice.session.committed(Arc::new(ours));
+    let ours = Arc::new(ours);
+    alice.session.committed(Arc::clone(&ours), ours);
     talk(&mut alice, &mut bob);
     assert_eq!(bob.operations_received, 1);
     assert!(alice.session.is_in_step());

@@ -265,6 +265,7 @@ impl<P: super::Person> Installation<P> {
             application.added(&connection, &topic).unwrap();
             added
         };
+        let newest = operations::newest_position(&connection).unwrap();
         self.synced_bytes = self.log_bytes();
         self.person.start(self.id, &topic, stored.incarnation);
         let processor = Processor {
@@ -286,6 +287,9 @@ impl<P: super::Person> Installation<P> {
             outcomes: Arc::default(),
             trap,
         });
+        if let Some(running) = &self.running {
+            running.commits.durable(newest);
+        }
         while self.apply() {}
     }
 

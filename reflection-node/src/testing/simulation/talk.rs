@@ -111,7 +111,7 @@ impl<P: Person> World<P> {
         let topic = person.keys.topic();
         let commits = running.commits.subscribe(topic);
         let (position, heights) = person.heights();
-        running.commits.load(topic, position, &heights);
+        running.commits.load(topic, position, position, &heights);
         let held = person.held(Position::MAX);
         self.talks.beginnings.insert(number, held);
         let session = session(crate::sync::driver::present_heights(&commits));
@@ -407,7 +407,9 @@ impl<P: Person> World<P> {
                     return;
                 }
                 end.exchange.stored(&ingested);
+                let who = end.who;
                 self.act(number);
+                self.write_through(who);
             }
             Err(error) => {
                 if self.oracle.is_calm {

@@ -16,7 +16,7 @@ use crate::operation::Kind;
 use crate::operation::Operation;
 use crate::pipeline::{NewOperation, PublishError, Verified, publish};
 use crate::store::operations::Position;
-use crate::store::{Durability, Job, StoreError};
+use crate::store::{Durability, Job, StoreError, storage};
 use crate::sync::session::Request;
 use crate::testing::Random;
 
@@ -283,6 +283,23 @@ impl<P: Person> World<P> {
         }
     }
 
+    /// Brings onto the disk what somebody has committed, as the node does after each batch.
+    pub(super) fn write_through(&mut self, who: usize) {
+        let Some(running) = &self.people[who].running else {
+            return;
+        };
+        let commits = Arc::clone(&running.commits);
+        let job = Job::new(
+            Durability::Durable,
+            |connection, _| storage::write_through(connection),
+            move |result: Result<Position, StoreError>| match result {
+                Ok(position) => commits.durable(position),
+                Err(_) => commits.lag_again(),
+            },
+        );
+        self.give(who, job);
+    }
+
     fn commit(&mut self, who: usize) {
         let run = self.people[who].run;
         let jobs = self.random.between(1, 8);
@@ -392,7 +409,9 @@ impl<P: Person> World<P> {
             },
             move |result: Result<_, PublishError>| {
                 if let Ok((published, head)) = &result {
-                    commits.committed(topic, published.position, [(own, *head)]);
+                    let heads = [(own, *head)];
+                    let durability = Durability::Durable;
+                    commits.committed(topic, published.position, heads, durability);
                 }
                 promise.keep(Outcome::Published { body, result });
             },
@@ -473,6 +492,9 @@ impl<P: Person> World<P> {
     }
 }
 
+/// What came from others is not waited for: it may be fetched again.
+const DURABILITY: Durability = Durability::Refetchable;
+
 /// Hands verified operations to the writing thread.
 pub(super) fn store_job<P: Person>(
     person: &Installation<P>,
@@ -488,11 +510,11 @@ pub(super) fn store_job<P: Person>(
     };
     let promise = Promise::new(running, lost);
     Some(Job::new(
-        Durability::Refetchable,
+        DURABILITY,
         move |connection, processor| crate::pipeline::ingest(connection, processor, &keys, batch),
         move |result: Result<_, StoreError>| {
             if let Ok(ingested) = &result {
-                crate::sync::driver::announce_heights(&commits, topic, ingested);
+                crate::sync::driver::announce_heights(&commits, topic, ingested, DURABILITY);
             }
             promise.keep(Outcome::Stored { end, result });
         },
