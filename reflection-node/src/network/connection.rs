@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::sync::driver::{
     Driver, DriverError, Outcome, Streams, next_frame, present_heights, read_frame,
 };
-use crate::sync::frame::{Frame, MARKS_PER_FRAME_MAX};
+use crate::sync::frame::{Frame, MARKS_PER_FRAME_MAX, Token};
 use crate::sync::heights::Heights;
 use crate::sync::matching::Matching;
 use crate::sync::patience;
@@ -52,7 +52,7 @@ const CONTROL_QUEUE_MAX: usize = 16;
 /// A stream that the peer opened.
 enum Opened {
     Document {
-        token: [u8; 32],
+        token: Token,
         nonce: [u8; 32],
         streams: Streams,
     },

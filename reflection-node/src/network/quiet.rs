@@ -17,9 +17,9 @@ use crate::store::documents::DocumentRow;
 use crate::store::operations::Position;
 use crate::store::{Durability, StoreError, operations, peers};
 use crate::sync::driver::next_number;
-use crate::sync::frame::Frame;
+use crate::sync::frame::{Frame, Token};
 use crate::sync::heights::Heights;
-use crate::sync::summary::{Mark, ShortToken};
+use crate::sync::summary::Mark;
 
 /// How long it is waited for the disk before it is said what is held.
 const DISK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,7 +81,7 @@ impl Served {
             marks: held
                 .iter()
                 .filter_map(|held| {
-                    let token = self.matching.short_token_of(&held.topic)?;
+                    let token = self.matching.token_of(&held.topic)?;
                     Some((token, self.matching.own_mark(&held.keys, &held.heights)))
                 })
                 .collect(),
@@ -92,7 +92,7 @@ impl Served {
     /// that the other one knows too.
     pub(super) async fn compare(
         &mut self,
-        marks: &[(ShortToken, Mark)],
+        marks: &[(Token, Mark)],
         send: &mut SendStream,
     ) -> Result<(), String> {
         let named: Vec<(TopicId, Mark)> = marks
@@ -210,7 +210,7 @@ impl Served {
                         self.plan.failed_to_open(topic, Instant::now());
                     }
                 }
-                Step::Announce(topic) => tokens.extend(self.matching.short_token_of(&topic)),
+                Step::Announce(topic) => tokens.extend(self.matching.token_of(&topic)),
                 Step::Close(topic, number) => {
                     if let Some((present, session)) = self.sessions.get(&topic)
                         && *present == number

@@ -5,7 +5,7 @@
 use minicbor::{Decoder, Encoder};
 
 use super::heights::Head;
-use super::summary::{Mark, ShortToken};
+use super::summary::Mark;
 use crate::identity::AuthorId;
 use crate::operation::{BODY_BYTES_MAX, HEADER_BYTES_MAX, OperationId};
 
@@ -18,8 +18,10 @@ pub(crate) const DECLINED_PER_FRAME_MAX: usize = 256;
 /// Most heads in one frame.
 pub(crate) const HEADS_PER_FRAME_MAX: usize = 256;
 
-/// Stands for a document in the talk of two peers; means nothing to anybody else.
-pub(crate) type Token = [u8; 32];
+/// Stands for a document in the talk of two peers; means nothing to anybody else. 16 bytes, since
+/// nobody can look for two documents whose tokens agree: both sides draw a salt. What must not be
+/// guessed is proved by a session's proofs, not by tokens.
+pub(crate) type Token = [u8; 16];
 
 /// Most documents in one summary.
 pub(crate) const MARKS_PER_FRAME_MAX: usize = 1024;
@@ -52,9 +54,9 @@ pub(crate) enum Frame {
     /// Everything that the receiver lacked by its heads has been sent.
     Done,
     /// What the sender holds of common documents: see [`super::summary`].
-    Summary { marks: Vec<(ShortToken, Mark)> },
+    Summary { marks: Vec<(Token, Mark)> },
     /// The sender has news of these documents and asks for a stream of each.
-    Changed { tokens: Vec<ShortToken> },
+    Changed { tokens: Vec<Token> },
     /// Logs of which the sender wants nothing from a sequence number on, because it refused the
     /// operation there; only a later opening of the log is of use to it.
     Declined { logs: Vec<(AuthorId, u64)> },
@@ -349,11 +351,11 @@ mod tests {
                 boot: [2; 16],
             },
             Frame::Offer {
-                tokens: vec![[3; 32]; 17],
+                tokens: vec![[3; 16]; 17],
             },
             Frame::Match { tokens: vec![] },
             Frame::Open {
-                token: [4; 32],
+                token: [4; 16],
                 nonce: [5; 32],
             },
             Frame::Challenge {

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use super::frame::{Frame, TOKENS_PER_FRAME_MAX, Token};
 use super::heights::Heights;
 use super::proof::{Salts, token};
-use super::summary::{Mark, ShortToken, mark, short};
+use super::summary::{Mark, mark};
 use crate::access::{DocumentKeys, TopicId};
 use crate::identity::AuthorId;
 
@@ -36,8 +36,6 @@ pub(crate) struct Matching {
     salts: Salts,
     /// The token that the remote side would use, for each document here.
     by_remote_token: HashMap<Token, TopicId>,
-    /// The same by the first half of the token.
-    by_short_token: HashMap<ShortToken, TopicId>,
     own_tokens: HashMap<TopicId, Token>,
     common: HashSet<TopicId>,
     tokens_seen: usize,
@@ -58,7 +56,6 @@ impl Matching {
             remote,
             salts,
             by_remote_token: HashMap::new(),
-            by_short_token: HashMap::new(),
             own_tokens: HashMap::new(),
             common: HashSet::new(),
             tokens_seen: 0,
@@ -77,7 +74,6 @@ impl Matching {
                 .insert(keys.topic(), token(keys, &self.salts, &self.own));
             let remote = token(keys, &self.salts, &self.remote);
             self.by_remote_token.insert(remote, keys.topic());
-            self.by_short_token.insert(short(&remote), keys.topic());
             added.push(keys.topic());
         }
         added
@@ -93,7 +89,6 @@ impl Matching {
         self.own_tokens.remove(topic);
         self.common.remove(topic);
         self.by_remote_token.retain(|_, known| known != topic);
-        self.by_short_token.retain(|_, known| known != topic);
     }
 
     /// Frames that offer `topics`, padded with tokens drawn from `random`.
@@ -153,15 +148,10 @@ impl Matching {
         self.by_remote_token.get(remote_token).copied()
     }
 
-    /// The common document that the remote side means by the first half of a token.
-    pub(crate) fn common_topic_of(&self, remote_token: &ShortToken) -> Option<TopicId> {
-        let topic = self.by_short_token.get(remote_token)?;
-        self.common.contains(topic).then_some(*topic)
-    }
-
-    /// The first half of our own token for a document.
-    pub(crate) fn short_token_of(&self, topic: &TopicId) -> Option<ShortToken> {
-        self.own_tokens.get(topic).map(short)
+    /// The common document that the remote side means by a token.
+    pub(crate) fn common_topic_of(&self, remote_token: &Token) -> Option<TopicId> {
+        let topic = self.topic_of(remote_token)?;
+        self.common.contains(&topic).then_some(topic)
     }
 
     /// The mark by which this side says what it holds of a document.
@@ -257,7 +247,7 @@ mod tests {
     fn endless_offers_are_cut_off() {
         let (_, mut bob) = pair();
         let flood = Frame::Offer {
-            tokens: vec![[0; 32]; TOKENS_PER_FRAME_MAX],
+            tokens: vec![[0; 16]; TOKENS_PER_FRAME_MAX],
         };
         let refused =
             (0..=TOKENS_MAX / TOKENS_PER_FRAME_MAX).find_map(|_| bob.receive(flood.clone()).err());

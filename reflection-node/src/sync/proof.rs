@@ -29,7 +29,9 @@ pub(crate) fn token(keys: &DocumentKeys, salts: &Salts, sender: &AuthorId) -> To
         .update(&salts.dialer)
         .update(&salts.listener)
         .update(sender.as_bytes());
-    *hasher.finalize().as_bytes()
+    let mut token = [0; 16];
+    hasher.finalize_xof().fill(&mut token);
+    token
 }
 
 /// The two ends of a document stream and the nonces they drew.

@@ -12,17 +12,8 @@ use crate::identity::AuthorId;
 
 const MARK_DOMAIN: &[u8] = b"app.reflection summary mark v1";
 
-/// The first half of a token, which is enough among the documents of one connection.
-pub(crate) type ShortToken = [u8; 16];
 /// Stands for what is held of a document.
 pub(crate) type Mark = [u8; 16];
-
-/// The first half of a token.
-pub(crate) fn short(token: &[u8; 32]) -> ShortToken {
-    let mut short = [0; 16];
-    short.copy_from_slice(&token[..16]);
-    short
-}
 
 /// The mark by which `sender` says on this connection that it holds `heights`.
 pub(crate) fn mark(
@@ -38,5 +29,7 @@ pub(crate) fn mark(
         .update(&salts.listener)
         .update(sender.as_bytes())
         .update(&heights.digest());
-    short(hasher.finalize().as_bytes())
+    let mut mark = [0; 16];
+    hasher.finalize_xof().fill(&mut mark);
+    mark
 }

@@ -121,7 +121,7 @@ impl World {
             self.keys.clone(),
             alice,
             bob,
-            [0; 32],
+            [0; 16],
             [1; 32],
             Side::heights(&at_alice),
         );
@@ -292,7 +292,7 @@ fn a_frame_in_a_wrong_state_ends_the_session() {
         Frame::Offer { tokens: vec![] },
         Frame::Match { tokens: vec![] },
         Frame::Open {
-            token: [0; 32],
+            token: [0; 16],
             nonce: [0; 32],
         },
         Frame::Proof { proof: [0; 32] },

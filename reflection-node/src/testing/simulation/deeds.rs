@@ -125,6 +125,7 @@ impl<P: Person> World<P> {
                 self.people[who].set_disk_full(None);
             }
             self.start(who);
+            self.write_through(who);
             if self.people[who].keys.access() == crate::access::Access::Write {
                 self.publish(who);
             }
