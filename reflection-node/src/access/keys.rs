@@ -124,6 +124,10 @@ impl DocumentKeys {
     /// Keys for reading and writing.
     pub fn for_writing(secret: DocumentSecret) -> Self {
         let write_public = write_key(&secret).verifying_key().to_bytes();
+        Self::of_secret(secret, write_public)
+    }
+
+    fn of_secret(secret: DocumentSecret, write_public: [u8; 32]) -> Self {
         let read_key = Zeroizing::new(blake3::derive_key(READ_KEY_CONTEXT, &secret.0));
         let sync_key = blake3::derive_key(SYNC_KEY_CONTEXT, &*read_key);
         Self::with_root(Root::Write(secret), sync_key, write_public)
@@ -150,10 +154,12 @@ impl DocumentKeys {
         }
     }
 
-    /// Keys as the store keeps them; see [`DocumentKeys::to_parts`].
+    /// Keys as the store keeps them; see [`DocumentKeys::to_parts`]. The write public key is not
+    /// derived again, which would take most of the start of a node with many documents: a wrong one
+    /// gives another topic.
     pub(crate) fn from_parts(access: Access, key: [u8; 32], write_public: [u8; 32]) -> Self {
         match access {
-            Access::Write => Self::for_writing(DocumentSecret(key)),
+            Access::Write => Self::of_secret(DocumentSecret(key), write_public),
             Access::Read => Self::for_reading(key, write_public),
             Access::Replica => Self::for_replica(key, write_public),
         }

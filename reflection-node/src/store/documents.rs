@@ -21,7 +21,7 @@ pub(crate) struct StoredDocument {
     pub(crate) is_joined: bool,
 }
 
-const COLUMNS: &str = "id, access, key, write_public, incarnation, created_us, is_joined";
+const COLUMNS: &str = "id, access, key, write_public, incarnation, created_us, is_joined, topic";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<StoredDocument>> {
     let access: String = row.get(1)?;
@@ -30,17 +30,15 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<StoredDocument>> {
     let incarnation: i64 = row.get(4)?;
     let created_us: i64 = row.get(5)?;
     let is_joined = row.get(6)?;
+    let topic: Vec<u8> = row.get(7)?;
     let access = [Access::Replica, Access::Read, Access::Write]
         .into_iter()
         .find(|known| known.as_str() == access);
     let row = DocumentRow(row.get(0)?);
     let keys = (|| {
         let key = <[u8; 32]>::try_from(key.as_slice()).ok()?;
-        Some(DocumentKeys::from_parts(
-            access?,
-            key,
-            write_public.try_into().ok()?,
-        ))
+        let keys = DocumentKeys::from_parts(access?, key, write_public.try_into().ok()?);
+        (keys.topic().as_bytes().as_slice() == topic).then_some(keys)
     })();
     Ok(keys.map(|keys| StoredDocument {
         row,
