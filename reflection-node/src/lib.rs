@@ -18,6 +18,7 @@
 pub mod access;
 mod discovery;
 mod events;
+mod followers;
 mod gossip;
 mod hex;
 pub mod identity;

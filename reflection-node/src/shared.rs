@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::access::{DocumentKeys, TopicId};
 use crate::events::{Event, EventHub};
+use crate::followers::{Followers, Touched};
 use crate::identity::{AuthorId, AuthorKey};
 use crate::pipeline::{Commit, Commits, Processor};
 use crate::presence::Rooms;
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     status: Mutex<HashMap<TopicId, BTreeMap<AuthorId, Reported>>>,
     /// Counts changes of the sessions' state.
     status_changed: watch::Sender<u64>,
+    /// Those who are told in which documents it changed.
+    status_followers: Followers,
 }
 
 impl Shared {
@@ -88,6 +91,7 @@ impl Shared {
             documents_changed: watch::channel(0).0,
             status: Mutex::default(),
             status_changed: watch::channel(0).0,
+            status_followers: Followers::default(),
         }
     }
 
@@ -209,6 +213,7 @@ impl Shared {
         drop(all);
         if is_current && before.map(|(_, status)| status) != status {
             self.status_changed.send_modify(|count| *count += 1);
+            self.status_followers.tell(&[topic]);
             self.events.emit(&Event::DocumentStatus { topic });
             self.note_online(topic, peer);
         }
@@ -269,6 +274,7 @@ impl Shared {
             return;
         }
         self.status_changed.send_modify(|count| *count += 1);
+        self.status_followers.tell(&changed);
         let is_few = changed.len() <= EVENTS_AT_ONCE_MAX;
         for topic in changed {
             let is_looked_at = is_few || self.commits.is_listened_to(&topic);
@@ -305,6 +311,11 @@ impl Shared {
                 (*peer, status)
             })
             .collect()
+    }
+
+    /// Listens to the documents in which the state of some session changes from now on.
+    pub(crate) fn follow_status(&self) -> Arc<Touched> {
+        self.status_followers.follow()
     }
 
     pub(crate) fn watch_status(&self) -> watch::Receiver<u64> {

@@ -47,6 +47,60 @@ impl Node {
     }
 }
 
+/// How the documents stand that are being exchanged. Only those are looked at again in which
+/// something has happened: all of ten thousand at each event would take longer than the exchange.
+struct Progress<'a> {
+    shared: &'a Shared,
+    topics: HashSet<TopicId>,
+    /// Equal with all peers that were there.
+    equal: HashSet<TopicId>,
+    /// Still to be waited for.
+    open: HashSet<TopicId>,
+    /// With some peer now.
+    met: HashSet<TopicId>,
+}
+
+impl<'a> Progress<'a> {
+    fn new(shared: &'a Shared, topics: &[TopicId]) -> Self {
+        let mut progress = Self {
+            shared,
+            topics: topics.iter().copied().collect(),
+            equal: HashSet::new(),
+            open: HashSet::new(),
+            met: HashSet::new(),
+        };
+        progress.look(topics);
+        progress
+    }
+
+    fn look<'t>(&mut self, topics: impl IntoIterator<Item = &'t TopicId>) {
+        for topic in topics {
+            if !self.topics.contains(topic) {
+                continue;
+            }
+            let peers = self.shared.peers_of(topic);
+            let is_alone = peers.is_empty();
+            let is_equal = peers
+                .values()
+                .all(|peer| peer.is_exchanged && peer.is_in_step);
+            if is_equal && !is_alone {
+                self.equal.insert(*topic);
+            }
+            let is_done = is_equal && self.equal.contains(topic);
+            keep(&mut self.open, topic, !is_done);
+            keep(&mut self.met, topic, !is_alone);
+        }
+    }
+}
+
+fn keep(set: &mut HashSet<TopicId>, topic: &TopicId, is_in: bool) {
+    if is_in {
+        set.insert(*topic);
+    } else {
+        set.remove(topic);
+    }
+}
+
 /// Waits until every document is equal with all peers that are connected, and until nobody is
 /// being dialled any more.
 async fn run(
@@ -58,35 +112,22 @@ async fn run(
     let started = Instant::now();
     let deadline = started + timeout;
     let mut events = shared.events.subscribe();
-    let mut status = shared.watch_status();
+    let status = shared.follow_status();
     let mut busy = busy;
     let mut counts = SyncCounts::default();
-    let mut equal: HashSet<TopicId> = HashSet::new();
+    let mut progress = Progress::new(shared, topics);
     loop {
-        let mut is_all_equal = true;
-        for topic in topics {
-            let peers = shared.peers_of(topic);
-            let is_equal = !peers.is_empty()
-                && peers
-                    .values()
-                    .all(|peer| peer.is_exchanged && peer.is_in_step);
-            if is_equal {
-                equal.insert(*topic);
-            } else if !peers.is_empty() || !equal.contains(topic) {
-                is_all_equal = false;
-            }
-        }
         let is_dialing = busy.as_ref().is_some_and(|busy| *busy.borrow());
         let is_quiet = started.elapsed() >= DISCOVERY_TIME;
-        let is_nobody_left =
-            is_quiet && topics.iter().all(|topic| shared.peers_of(topic).is_empty());
+        let is_all_equal = progress.open.is_empty();
+        let is_nobody_left = is_quiet && progress.met.is_empty();
         if !is_dialing && (is_all_equal || is_nobody_left) || busy.is_none() {
             break;
         }
         tokio::select! {
             () = tokio::time::sleep_until(deadline) => break,
             () = tokio::time::sleep_until(started + DISCOVERY_TIME), if !is_quiet => {}
-            _ = status.changed() => {}
+            touched = status.next() => progress.look(&touched),
             () = changed(busy.as_mut()) => {}
             event = events.next() => match event {
                 Some(event) => add(&mut counts, &event),
@@ -98,7 +139,8 @@ async fn run(
     while let Some(event) = events.try_next() {
         add(&mut counts, &event);
     }
-    let (complete, missing) = topics.iter().partition(|topic| equal.contains(*topic));
+    let is_equal = |topic: &&TopicId| progress.equal.contains(*topic);
+    let (complete, missing) = topics.iter().partition(is_equal);
     SyncReport {
         complete,
         missing,

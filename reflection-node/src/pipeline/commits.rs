@@ -4,12 +4,13 @@
 //! A watch channel holds the newest state alone, so a slow listener costs nothing and misses
 //! nothing: it reads from the store what lies between.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
 use crate::access::TopicId;
+use crate::followers::{Followers, Touched};
 use crate::identity::AuthorId;
 use crate::operation::ForkProof;
 use crate::store::Durability;
@@ -37,32 +38,11 @@ pub(crate) struct Commit {
 pub(crate) struct Commits {
     topics: Mutex<HashMap<TopicId, watch::Sender<Commit>>>,
     /// Those who are told which documents grow, whichever they are.
-    followers: Mutex<Vec<Weak<Grown>>>,
+    followers: Followers,
     /// Operations up to this position are on the disk.
     durable: watch::Sender<Position>,
     /// Wakes whoever sees to it that what is committed gets onto the disk.
     lagging: Notify,
-}
-
-/// Documents that have grown since somebody looked; at most all there are.
-#[derive(Debug, Default)]
-pub(crate) struct Grown {
-    topics: Mutex<HashSet<TopicId>>,
-    notify: Notify,
-}
-
-impl Grown {
-    /// Waits until some have grown, and takes them.
-    pub(crate) async fn next(&self) -> HashSet<TopicId> {
-        loop {
-            let topics =
-                std::mem::take(&mut *self.topics.lock().unwrap_or_else(PoisonError::into_inner));
-            if !topics.is_empty() {
-                return topics;
-            }
-            self.notify.notified().await;
-        }
-    }
 }
 
 impl Commits {
@@ -75,15 +55,8 @@ impl Commits {
     }
 
     /// Listens to which documents grow from now on.
-    pub(crate) fn follow(&self) -> Arc<Grown> {
-        let grown = Arc::new(Grown::default());
-        let mut followers = self
-            .followers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        followers.retain(|follower| follower.strong_count() > 0);
-        followers.push(Arc::downgrade(&grown));
-        grown
+    pub(crate) fn follow(&self) -> Arc<Touched> {
+        self.followers.follow()
     }
 
     /// Whether somebody listens to a document.
@@ -141,18 +114,7 @@ impl Commits {
             Durability::Durable => self.raise_durable(position),
             Durability::Refetchable => self.lagging.notify_one(),
         }
-        let followers = self
-            .followers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for grown in followers.iter().filter_map(Weak::upgrade) {
-            grown
-                .topics
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(topic);
-            grown.notify.notify_one();
-        }
+        self.followers.tell(&[topic]);
     }
 
     /// The newest position of a document that somebody listens to; 0 where nobody does.
