@@ -191,9 +191,9 @@ fn every_frame(keys: &DocumentKeys) -> Vec<(&'static str, Vec<u8>)> {
     let operation = Forgery::first(&key, keys, b"x").sign(&key, keys);
     vec![
         ("hello", frame::hello([1; 16])),
-        ("offer", frame::offer(vec![[1; 32]])),
-        ("match", frame::matched(vec![[1; 32]])),
-        ("open", frame::open([1; 32], [2; 32])),
+        ("offer", frame::offer(vec![[1; 16]])),
+        ("match", frame::matched(vec![[1; 16]])),
+        ("open", frame::open([1; 16], [2; 32])),
         ("challenge", frame::challenge()),
         ("proof", frame::proof([3; 32])),
         ("digest", frame::digest([4; 32])),

@@ -127,13 +127,13 @@ fn frames() -> Vec<Vec<u8>> {
             boot: [2; 16],
         },
         Frame::Offer {
-            tokens: vec![[3; 32]; 17],
+            tokens: vec![[3; 16]; 17],
         },
         Frame::Match {
-            tokens: vec![[3; 32]],
+            tokens: vec![[3; 16]],
         },
         Frame::Open {
-            token: [4; 32],
+            token: [4; 16],
             nonce: [5; 32],
         },
         Frame::Challenge {

@@ -102,7 +102,7 @@ pub struct Talk {
 
 impl Talk {
     /// What this side calls a document.
-    pub fn token(&self, keys: &DocumentKeys) -> [u8; 32] {
+    pub fn token(&self, keys: &DocumentKeys) -> [u8; 16] {
         token(keys, &self.salts, &self.own)
     }
 
@@ -166,17 +166,17 @@ pub mod frame {
     }
 
     /// Offers documents.
-    pub fn offer(tokens: Vec<[u8; 32]>) -> Vec<u8> {
+    pub fn offer(tokens: Vec<[u8; 16]>) -> Vec<u8> {
         Frame::Offer { tokens }.encode()
     }
 
     /// Answers an offer.
-    pub fn matched(tokens: Vec<[u8; 32]>) -> Vec<u8> {
+    pub fn matched(tokens: Vec<[u8; 16]>) -> Vec<u8> {
         Frame::Match { tokens }.encode()
     }
 
     /// Opens a document stream.
-    pub fn open(token: [u8; 32], nonce: [u8; 32]) -> Vec<u8> {
+    pub fn open(token: [u8; 16], nonce: [u8; 32]) -> Vec<u8> {
         Frame::Open { token, nonce }.encode()
     }
 

@@ -20,7 +20,7 @@ use crate::sync::frame::Frame;
 use crate::sync::session::{Request, Session};
 
 /// Stands for the document in an `Open`; whose it is needs no finding out here.
-const TOKEN: [u8; 32] = [7; 32];
+const TOKEN: crate::sync::frame::Token = [7; 16];
 /// Writes under way on a stream, at most.
 const WINDOW_MAX: usize = 5;
 /// How long bytes are under way, milliseconds.
