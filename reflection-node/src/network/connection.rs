@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::sync::driver::{
     Driver, DriverError, Outcome, Streams, next_frame, present_heights, read_frame,
 };
-use crate::sync::frame::{Frame, MARKS_PER_FRAME_MAX, Token};
+use crate::sync::frame::{Frame, MARKS_PER_FRAME_MAX, TOKENS_PER_FRAME_MAX, Token};
 use crate::sync::heights::Heights;
 use crate::sync::matching::Matching;
 use crate::sync::patience;
@@ -380,23 +380,34 @@ impl Served {
     async fn documents_changed(&mut self, send: &mut SendStream) -> Result<(), String> {
         let keys = self.shared.all_keys();
         let present: HashSet<TopicId> = keys.iter().map(DocumentKeys::topic).collect();
+        let mut gone = Vec::new();
         for topic in self.matching.known() {
             if !present.contains(&topic) {
+                gone.extend(self.matching.common_token_of(&topic));
                 self.matching.remove(&topic);
-                self.plan.remove(&topic);
-                if let Some((_, session)) = self.sessions.remove(&topic) {
-                    session.cancel();
-                }
-                if let Some(number) = self.quiet.remove(&topic) {
-                    self.shared.set_status(topic, self.peer, number, None);
-                }
+                self.leave(&topic);
             }
+        }
+        for tokens in gone.chunks(TOKENS_PER_FRAME_MAX) {
+            let tokens = tokens.to_vec();
+            say(send, &Frame::Gone { tokens }).await?;
         }
         let added = self.matching.add(&keys);
         if added.is_empty() {
             Ok(())
         } else {
             self.offer(send, &added).await
+        }
+    }
+
+    /// A document is not common any more.
+    fn leave(&mut self, topic: &TopicId) {
+        self.plan.remove(topic);
+        if let Some((_, session)) = self.sessions.remove(topic) {
+            session.cancel();
+        }
+        if let Some(number) = self.quiet.remove(topic) {
+            self.shared.set_status(*topic, self.peer, number, None);
         }
     }
 
@@ -409,6 +420,14 @@ impl Served {
                     .filter_map(|token| self.matching.common_topic_of(token))
                 {
                     self.plan.announced(&topic, Instant::now());
+                }
+                return Ok(());
+            }
+            Frame::Gone { tokens } => {
+                for token in &tokens {
+                    if let Some(topic) = self.matching.gone(token) {
+                        self.leave(&topic);
+                    }
                 }
                 return Ok(());
             }

@@ -98,6 +98,11 @@ impl Plan {
         self.failures.remove(topic);
     }
 
+    /// Whether a document is common.
+    pub(super) fn knows(&self, topic: &TopicId) -> bool {
+        self.topics.contains_key(topic)
+    }
+
     fn put(&mut self, topic: TopicId, state: State) {
         self.live += usize::from(matches!(state, State::Live { .. }));
         if let Some(State::Live { .. }) = self.topics.insert(topic, state) {

@@ -30,6 +30,8 @@ pub(super) struct Held {
     row: DocumentRow,
     keys: DocumentKeys,
     heights: Heights,
+    /// Up to where everything that was committed is in it.
+    position: Position,
 }
 
 impl Served {
@@ -46,6 +48,7 @@ impl Served {
         let read = self.shared.readers.run(move |connection| {
             // One moment for all.
             let connection = &connection.unchecked_transaction()?;
+            let position = operations::newest_position(connection)?;
             let held: Result<Vec<Held>, StoreError> = documents
                 .into_iter()
                 .map(|(topic, row, keys)| {
@@ -54,10 +57,11 @@ impl Served {
                         row,
                         keys,
                         heights: operations::heights(connection, row)?,
+                        position,
                     })
                 })
                 .collect();
-            Ok((held?, operations::newest_position(connection)?))
+            Ok((held?, position))
         });
         match read.await {
             Ok((held, newest)) => {
@@ -129,7 +133,7 @@ impl Served {
             is_exchanged: true,
             is_in_step: true,
             // News of the document says otherwise by itself.
-            position: Position::MAX,
+            position: equal.first().map_or(0, |held| held.position),
         };
         self.shared.set_statuses(self.peer, &numbered, Some(status));
         for held in &equal {
@@ -185,6 +189,11 @@ impl Served {
         }
         if outcome.is_breach {
             return Err("the peer broke the rules".into());
+        }
+        if !self.plan.knows(&topic) {
+            // Left meanwhile: what the session said of the peer at its end does not hold.
+            self.shared.set_status(topic, self.peer, number, None);
+            return Ok(());
         }
         let now = Instant::now();
         if self.plan.ended(topic, number, outcome.is_in_step, now) {

@@ -39,6 +39,8 @@ pub(crate) struct Commits {
     topics: Mutex<HashMap<TopicId, watch::Sender<Commit>>>,
     /// Those who are told which documents grow, whichever they are.
     followers: Followers,
+    /// The newest position of each document that has grown since the start.
+    newest: Mutex<HashMap<TopicId, Position>>,
     /// Operations up to this position are on the disk.
     durable: watch::Sender<Position>,
     /// Wakes whoever sees to it that what is committed gets onto the disk.
@@ -103,6 +105,10 @@ impl Commits {
         heads: impl IntoIterator<Item = (AuthorId, Head)>,
         durability: Durability,
     ) {
+        self.newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(topic, position);
         self.update(topic, |commit| {
             commit.position = commit.position.max(position);
             merge(&mut commit.heights, heads);
@@ -117,12 +123,10 @@ impl Commits {
         self.followers.tell(&[topic]);
     }
 
-    /// The newest position of a document that somebody listens to; 0 where nobody does.
+    /// The newest position of a document that has grown since the start, else 0.
     pub(crate) fn position(&self, topic: &TopicId) -> Position {
-        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        topics
-            .get(topic)
-            .map_or(0, |commit| commit.borrow().position)
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.get(topic).copied().unwrap_or(0)
     }
 
     /// Takes note that everything up to a position is on the disk; called on the writing thread.
@@ -190,6 +194,10 @@ impl Commits {
 
     /// Ends the listeners of a document that is no more.
     pub(crate) fn remove(&self, topic: &TopicId) {
+        self.newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(topic);
         self.topics
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -57,6 +57,8 @@ pub(crate) enum Frame {
     Summary { marks: Vec<(Token, Mark)> },
     /// The sender has news of these documents and asks for a stream of each.
     Changed { tokens: Vec<Token> },
+    /// The sender does not take part in these documents any more.
+    Gone { tokens: Vec<Token> },
     /// Logs of which the sender wants nothing from a sequence number on, because it refused the
     /// operation there; only a later opening of the log is of use to it.
     Declined { logs: Vec<(AuthorId, u64)> },
@@ -150,12 +152,8 @@ impl Frame {
                     encoder.array(2)?.bytes(token)?.bytes(mark)?;
                 }
             }
-            Self::Changed { tokens } => {
-                encoder.array(2)?.u8(17)?.array(tokens.len() as u64)?;
-                for token in tokens {
-                    encoder.bytes(token)?;
-                }
-            }
+            Self::Changed { tokens } => encode_tokens(encoder, 17, tokens)?,
+            Self::Gone { tokens } => encode_tokens(encoder, 18, tokens)?,
             Self::Declined { logs } => {
                 encoder.array(2)?.u8(10)?.array(logs.len() as u64)?;
                 for (author, sequence) in logs {
@@ -248,13 +246,12 @@ impl Frame {
                     .collect::<Result<_, _>>()?;
                 Self::Summary { marks }
             }
-            (17, 2) => {
-                let count = count(&mut decoder, MARKS_PER_FRAME_MAX)?;
-                let tokens = (0..count)
-                    .map(|_| fixed(&mut decoder))
-                    .collect::<Result<_, _>>()?;
-                Self::Changed { tokens }
-            }
+            (17, 2) => Self::Changed {
+                tokens: decode_tokens(&mut decoder)?,
+            },
+            (18, 2) => Self::Gone {
+                tokens: decode_tokens(&mut decoder)?,
+            },
             (32, 1) => Self::Assignments,
             _ => return Err(FrameError),
         };
@@ -377,6 +374,9 @@ mod tests {
             },
             Frame::Changed {
                 tokens: vec![[4; 16]; 2],
+            },
+            Frame::Gone {
+                tokens: vec![[5; 16]],
             },
             Frame::Done,
             Frame::Declined {

@@ -84,6 +84,18 @@ impl Matching {
         self.own_tokens.keys().copied().collect()
     }
 
+    /// The peer does not take part in a document any more. `None` where it never did.
+    pub(crate) fn gone(&mut self, remote_token: &Token) -> Option<TopicId> {
+        let topic = self.topic_of(remote_token)?;
+        self.common.remove(&topic).then_some(topic)
+    }
+
+    /// Our own token for a document that is common.
+    pub(crate) fn common_token_of(&self, topic: &TopicId) -> Option<Token> {
+        let is_common = self.common.contains(topic);
+        is_common.then(|| self.token_of(topic)).flatten()
+    }
+
     /// Forgets a document.
     pub(crate) fn remove(&mut self, topic: &TopicId) {
         self.own_tokens.remove(topic);
