@@ -263,6 +263,10 @@ impl Window {
     /// In a narrow window going back to the library means that nobody looks at the text.
     fn leave_hidden_page(&self) {
         let imp = self.imp();
+        // Taking the page out of a view that still moves says once more that it is hidden.
+        if imp.page.borrow().is_none() {
+            return;
+        }
         if imp.split_view.is_collapsed() && !imp.split_view.shows_content() {
             self.leave_page();
             self.remember_document(None);
