@@ -95,8 +95,8 @@ async fn a_replica_is_told_no_text_no_title_and_no_name() {
     assigned.unwrap();
     let tape = tape::heard_so_far();
     assert!(
-        holds(&tape, topic.as_bytes()),
-        "the operations are on the tape"
+        holds(&tape, alice.node().id().as_bytes()),
+        "operations, which name their authors, are on the tape"
     );
     for word in [TITLE, TYPED, NAME, VERSION] {
         assert!(!holds(&tape, word.as_bytes()), "a replica was told {word}");

@@ -101,6 +101,8 @@ pub(crate) async fn next_frame(
     for chunk in bytes.chunks_mut(CHUNK_BYTES) {
         read_in_time(stream, chunk).await?;
     }
+    #[cfg(feature = "testing")]
+    crate::testing::tape::heard(&bytes);
     let frame = Frame::decode(&bytes).map_err(|_| DriverError::Malformed)?;
     Ok((frame, length + 4))
 }
