@@ -168,6 +168,32 @@ fn a_snapshot_or_mixed_updates_are_not_accepted_as_a_body() {
     );
 }
 
+#[test]
+fn what_was_typed_while_people_were_apart_is_merged_at_once() {
+    let (mut ann, mut ben) = (engine(1), engine(2));
+    ann.edit(0, 0, "the beginning").unwrap();
+    ben.apply(&deliveries(&mut ann)).unwrap();
+    let mut said = Vec::new();
+    for at in 0..200 {
+        ann.edit(at, 0, "a").unwrap();
+        said.extend(deliveries(&mut ann));
+        ben.edit(ben.len_chars(), 0, "b").unwrap();
+    }
+    let effects = ben.apply(&said).unwrap();
+    let origin = Origin::Remote(Some(author(1)));
+    let text = "a".repeat(200);
+    assert_eq!(
+        effects,
+        [Effect::Insert {
+            at: 0,
+            text,
+            origin
+        }]
+    );
+    ann.apply(&deliveries(&mut ben)).unwrap();
+    assert_eq!(ann.text(), ben.text());
+}
+
 /// One step of a random session.
 #[derive(Clone, Debug)]
 enum Step {
