@@ -177,12 +177,17 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let mut at = 0;
+        // Of an insertion that may go on: keystrokes come one by one, also out of a batch.
+        let mut inserting = None;
         let origin = |engine: &Self, peer: Option<u64>| {
             Origin::Remote(peer.and_then(|peer| engine.authors.get(&peer).copied()))
         };
         for step in &change.steps {
             match step {
-                TextDelta::Retain { retain, .. } => at += retain,
+                TextDelta::Retain { retain, .. } => {
+                    at += retain;
+                    inserting = None;
+                }
                 TextDelta::Insert { insert, .. } => {
                     let parts = match writer {
                         None if can_tell => self.by_writer(at, insert),
@@ -192,11 +197,20 @@ impl Engine {
                         let count = text.chars().count();
                         self.spliced(at, 0, count, peer.unwrap_or(u64::MAX));
                         let origin = origin(self, peer);
-                        effects.push(Effect::Insert { at, text, origin });
+                        match effects.last_mut() {
+                            Some(Effect::Insert { text: last, .. })
+                                if inserting == Some(origin) =>
+                            {
+                                last.push_str(&text);
+                            }
+                            _ => effects.push(Effect::Insert { at, text, origin }),
+                        }
+                        inserting = Some(origin);
                         at += count;
                     }
                 }
                 TextDelta::Delete { delete } => {
+                    inserting = None;
                     self.spliced(at, *delete, 0, u64::MAX);
                     effects.push(Effect::Delete {
                         at,
