@@ -110,9 +110,11 @@ impl Application {
             .build()
     }
 
-    /// What the command line asked for.
+    /// What the command line and the preferences ask for.
     pub fn config(&self) -> Config {
-        self.imp().config.borrow().clone()
+        let mut config = self.imp().config.borrow().clone();
+        config::add_preferences(&mut config);
+        config
     }
 
     fn main_window(&self) -> Window {

@@ -9,6 +9,8 @@ use gtk::prelude::*;
 use reflection_node::NetworkConfig;
 use reflection_node::access::Hint;
 
+use crate::preferences::settings;
+
 /// The id of the settings, the same in all variants.
 pub const SETTINGS_ID: &str = "app.reflection.Reflection";
 /// The application id, also the name of its icon. A development version has one of its own.
@@ -114,6 +116,18 @@ pub fn add_options(application: &impl IsA<gtk::gio::Application>) {
         None,
     );
     option("version", none, gettext("Show the version"), None);
+}
+
+/// Adds what was set in the preferences. An entry that makes no sense any more is left out.
+pub fn add_preferences(config: &mut Config) {
+    let settings = settings();
+    if config.network.relays.is_empty() {
+        let urls = settings.strv("relays");
+        config.network.relays = urls.iter().filter_map(|url| url.parse().ok()).collect();
+    }
+    let nodes = settings.strv("bootstrap-nodes");
+    let nodes = nodes.iter().filter_map(|node| parse_bootstrap(node));
+    config.network.bootstrap.extend(nodes);
 }
 
 /// Reads the options, or says in a sentence which one makes no sense.

@@ -15,6 +15,7 @@ use reflection_node::store::DataFolder;
 use reflection_node::{Mode, NetworkConfig};
 
 use super::{Document, DocumentPhase, EditRefused, SaveState, Service};
+use crate::engine::Selection;
 
 /// Longer than anything here takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -224,6 +225,113 @@ fn two_people_write_one_text() {
         until(&him, "he is not online", |him| !him.is_online()).await;
         assert!(him.last_seen_us() > 0);
         anna.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+#[test]
+fn undo_takes_back_ones_own_words_and_the_screen_follows() {
+    let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    play(|| async {
+        let anna = service(folders.0.path(), &AuthorKey::generate(), Mode::Local).await;
+        let ben = service(folders.1.path(), &AuthorKey::generate(), Mode::Local).await;
+        let hers = anna.create_document().await.unwrap();
+        is_open(&hers).await;
+        assert!(!hers.can_undo());
+        let her_screen = mirror(&hers);
+        type_text(&hers, &her_screen, 0, "hers 🎉 ");
+        let code = hers.code(Access::Write).await.unwrap();
+        let his = ben.join_document(&code).await.unwrap();
+        is_open(&his).await;
+        until(&his, "the text arrived", |his| his.chars() == 7).await;
+        let his_screen = mirror(&his);
+        type_text(&his, &his_screen, 7, "שלום");
+        until(&hers, "his words arrived", |hers| hers.chars() == 11).await;
+
+        assert!(hers.can_undo() && !hers.can_redo());
+        assert_eq!(hers.undo(), Some(Selection::caret(0)));
+        assert_eq!(hers.text(), "שלום");
+        assert!(!hers.can_undo() && hers.can_redo());
+        until(&his, "her undo arrived", |his| his.chars() == 4).await;
+        assert_eq!(hers.redo(), Some(Selection::caret(7)));
+        until(&his, "her redo arrived", |his| his.chars() == 11).await;
+        for (document, screen) in [(&hers, &her_screen), (&his, &his_screen)] {
+            assert_eq!(document.text(), "hers 🎉 שלום");
+            assert_eq!(document.text(), screen.borrow().iter().collect::<String>());
+        }
+        ben.close(CLOSE_DEADLINE).await.unwrap();
+        anna.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+#[test]
+fn carets_of_others_are_seen_and_move_with_the_text() {
+    let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    play(|| async {
+        let anna = service(folders.0.path(), &AuthorKey::generate(), Mode::Local).await;
+        let ben = service(folders.1.path(), &AuthorKey::generate(), Mode::Local).await;
+        let hers = anna.create_document().await.unwrap();
+        is_open(&hers).await;
+        hers.insert_text(0, "one two three").unwrap();
+        let code = hers.code(Access::Write).await.unwrap();
+        let his = ben.join_document(&code).await.unwrap();
+        is_open(&his).await;
+        until(&his, "the text arrived", |his| his.chars() == 13).await;
+        let (moved, moves) = async_channel::unbounded();
+        hers.connect_people_moved(move |_| {
+            let _ = moved.try_send(());
+        });
+        let wanted = Selection {
+            anchor: 4,
+            caret: 7,
+        };
+        his.select(wanted);
+        let seen = async {
+            while hers
+                .remote_places()
+                .iter()
+                .all(|place| place.selection != wanted)
+            {
+                moves.recv().await.unwrap();
+            }
+        };
+        glib::future_with_timeout(DEADLINE, seen).await.unwrap();
+        assert_eq!(Some(hers.remote_places()[0].author), ben.this_author());
+        hers.insert_text(0, "🎉 ").unwrap();
+        let place = hers.remote_places()[0].selection;
+        assert_eq!((place.anchor, place.caret), (6, 9));
+        ben.close(CLOSE_DEADLINE).await.unwrap();
+        let gone = async {
+            while !hers.remote_places().is_empty() {
+                moves.recv().await.unwrap();
+            }
+        };
+        glib::future_with_timeout(DEADLINE, gone).await.unwrap();
+        anna.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+#[test]
+fn a_version_is_named_and_brought_back() {
+    let folder = tempfile::tempdir().unwrap();
+    play(|| async {
+        let service = service(folder.path(), &AuthorKey::generate(), Mode::Offline).await;
+        let document = service.create_document().await.unwrap();
+        is_open(&document).await;
+        document.insert_text(0, "first").unwrap();
+        let version = document.version().unwrap();
+        assert!(document.name_version(&version, "Draft"));
+        document.delete_range(0, 5).unwrap();
+        document.insert_text(0, "second").unwrap();
+        let past = document.past().unwrap().open().unwrap();
+        assert_eq!(past.find("Draft").unwrap(), version);
+        let text = past.text(&version).unwrap();
+        assert_eq!(text, "first");
+        document.restore_text(&text).unwrap();
+        assert_eq!(document.text(), "first");
+        document.undo().unwrap();
+        assert_eq!(document.text(), "second");
+        is_saved(&document).await;
+        service.close(CLOSE_DEADLINE).await.unwrap();
     });
 }
 

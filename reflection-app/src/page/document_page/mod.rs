@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The page of one document, for as long as it is shown.
 
+mod people;
+mod standing;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use gettextrs::{gettext, ngettext};
+use gettextrs::gettext;
 use glib::clone;
 use gtk::{CompositeTemplate, TemplateChild, gdk, glib};
 use reflection_doc::objects::{Document, DocumentPhase, SaveState, Service, Trouble};
@@ -16,13 +19,11 @@ use super::find_bar::FindBar;
 use super::menu::document_menu;
 use super::outline_popover::OutlinePopover;
 use super::printing;
-use super::remote_cursors::RemoteCursor;
-use super::state::Facts;
 use super::statistics_dialog::statistics_dialog;
 use super::text_view::TextView;
 use crate::history::HistoryDialog;
 use crate::library::display_title;
-use crate::people::{AvatarStack, PeoplePopover, colour, display_name};
+use crate::people::{AvatarStack, PeoplePopover};
 use crate::preferences::settings;
 use crate::preview::PreviewView;
 use crate::share::SharePopover;
@@ -421,63 +422,9 @@ impl DocumentPage {
             .push((object.clone(), handler));
     }
 
-    /// Shows where the others are, as they have just said.
-    fn show_people(&self) {
-        let Some(document) = self.document() else {
-            return;
-        };
-        let people = document.authors();
-        let cursors = document.remote_places().into_iter().filter_map(|place| {
-            let author = people.get(&place.author)?;
-            Some(RemoteCursor {
-                name: display_name(&author),
-                colour: colour(place.colour.unwrap_or(author.persona().colour)),
-                place,
-            })
-        });
-        let view = &self.imp().text_view;
-        view.remote_cursors().set(view, cursors.collect());
-    }
-
-    /// Moves the others' places with the text.
-    fn follow_people(&self) {
-        if let Some(document) = self.document() {
-            let view = &self.imp().text_view;
-            view.remote_cursors()
-                .follow(view, &document.remote_places());
-        }
-    }
-
     fn show_reversible(&self) {
         if let Some(document) = self.document() {
             self.imp().text_view.show_reversible(&document);
-        }
-    }
-
-    /// Marks who wrote what, once for all changes of a short while.
-    fn mark_authors_soon(&self) {
-        let imp = self.imp();
-        if imp.marking.borrow().is_some() || imp.is_left.get() {
-            return;
-        }
-        let page = self.downgrade();
-        let source = glib::timeout_add_local_once(AUTHORSHIP_DELAY, move || {
-            if let Some(page) = page.upgrade() {
-                page.imp().marking.take();
-                page.mark_authors();
-            }
-        });
-        imp.marking.replace(Some(source));
-    }
-
-    fn mark_authors(&self) {
-        let imp = self.imp();
-        let buffer = imp.text_view.text_buffer();
-        match self.document() {
-            Some(document) if self.shows_authors() && buffer.is_attached() => {
-                imp.authorship.show(buffer, &document);
-            }
-            _ => imp.authorship.hide(buffer),
         }
     }
 
@@ -602,91 +549,5 @@ impl DocumentPage {
         imp.failed.set_description(Some(&description));
         imp.again_button.set_visible(may_help);
         imp.stack.set_visible_child_name("failed");
-    }
-
-    /// Says how things stand. “Saved” appears late rather than early.
-    fn show_state(&self) {
-        let Some(document) = self.document() else {
-            return;
-        };
-        let imp = self.imp();
-        if let Some(source) = imp.saved.take() {
-            source.remove();
-        }
-        let state = document.save_state();
-        if state == SaveState::Saved && imp.said_state.get() != SaveState::Saved {
-            let page = self.downgrade();
-            let source = glib::timeout_add_local_once(SAVED_DELAY, move || {
-                if let Some(page) = page.upgrade() {
-                    page.imp().saved.take();
-                    page.imp().said_state.set(SaveState::Saved);
-                    page.say_state();
-                }
-            });
-            imp.saved.replace(Some(source));
-        } else {
-            imp.said_state.set(state);
-        }
-        self.say_state();
-        self.show_banner();
-    }
-
-    /// Who cannot see the pictures in the header hears who comes and goes.
-    fn announce_people(&self) {
-        let Some(document) = self.document() else {
-            return;
-        };
-        let count = document.people_here();
-        let words = if count == 0 {
-            gettext("Nobody else is connected")
-        } else {
-            ngettext("With {count} person", "With {count} people", count)
-                .replace("{count}", &count.to_string())
-        };
-        self.announce(&words, gtk::AccessibleAnnouncementPriority::Low);
-    }
-
-    fn say_state(&self) {
-        let (Some(document), Some(service)) = (self.document(), self.imp().service.get()) else {
-            return;
-        };
-        let imp = self.imp();
-        let state = Facts {
-            save_state: imp.said_state.get(),
-            trouble: document.trouble(),
-            is_waiting: document.is_waiting(),
-            people_here: document.people_here(),
-            people: document.authors().n_items().saturating_sub(1),
-            is_offline: service.is_offline(),
-        }
-        .state();
-        imp.window_title.set_subtitle(&state.label);
-        imp.window_title.set_tooltip_text(Some(&state.explanation));
-        if document.save_state() == SaveState::Failing {
-            imp.window_title.add_css_class("state-trouble");
-        } else {
-            imp.window_title.remove_css_class("state-trouble");
-        }
-    }
-
-    /// Lasting states that concern what one is doing.
-    fn show_banner(&self) {
-        let Some(document) = self.document() else {
-            return;
-        };
-        let text = match document.trouble() {
-            Trouble::DiskFull => Some(gettext("The disk is full, so nothing can be saved")),
-            Trouble::NotSaved => Some(gettext("Changes cannot be saved")),
-            Trouble::NotShown => Some(gettext("What others write cannot be shown")),
-            _ if document.is_read_only() && document.phase() == DocumentPhase::Open => {
-                Some(gettext("This document can only be read here"))
-            }
-            _ => None,
-        };
-        let banner = &self.imp().banner;
-        if let Some(text) = &text {
-            banner.set_title(text);
-        }
-        banner.set_revealed(text.is_some());
     }
 }

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The others on the page: where they are, and who wrote what.
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use gettextrs::{gettext, ngettext};
+use gtk::glib;
+
+use super::{AUTHORSHIP_DELAY, DocumentPage};
+use crate::page::remote_cursors::RemoteCursor;
+use crate::people::{colour, display_name};
+
+impl DocumentPage {
+    /// Shows where the others are, as they have just said.
+    pub(super) fn show_people(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        let people = document.authors();
+        let cursors = document.remote_places().into_iter().filter_map(|place| {
+            let author = people.get(&place.author)?;
+            Some(RemoteCursor {
+                name: display_name(&author),
+                colour: colour(place.colour.unwrap_or(author.persona().colour)),
+                place,
+            })
+        });
+        let view = &self.imp().text_view;
+        view.remote_cursors().set(view, cursors.collect());
+    }
+
+    /// Moves the others' places with the text.
+    pub(super) fn follow_people(&self) {
+        if let Some(document) = self.document() {
+            let view = &self.imp().text_view;
+            view.remote_cursors()
+                .follow(view, &document.remote_places());
+        }
+    }
+
+    /// Marks who wrote what, once for all changes of a short while.
+    pub(super) fn mark_authors_soon(&self) {
+        let imp = self.imp();
+        if imp.marking.borrow().is_some() || imp.is_left.get() {
+            return;
+        }
+        let page = self.downgrade();
+        let source = glib::timeout_add_local_once(AUTHORSHIP_DELAY, move || {
+            if let Some(page) = page.upgrade() {
+                page.imp().marking.take();
+                page.mark_authors();
+            }
+        });
+        imp.marking.replace(Some(source));
+    }
+
+    pub(super) fn mark_authors(&self) {
+        let imp = self.imp();
+        let buffer = imp.text_view.text_buffer();
+        match self.document() {
+            Some(document) if self.shows_authors() && buffer.is_attached() => {
+                imp.authorship.show(buffer, &document);
+            }
+            _ => imp.authorship.hide(buffer),
+        }
+    }
+
+    /// Who cannot see the pictures in the header hears who comes and goes.
+    pub(super) fn announce_people(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        let count = document.people_here();
+        let words = if count == 0 {
+            gettext("Nobody else is connected")
+        } else {
+            ngettext("With {count} person", "With {count} people", count)
+                .replace("{count}", &count.to_string())
+        };
+        self.announce(&words, gtk::AccessibleAnnouncementPriority::Low);
+    }
+}
