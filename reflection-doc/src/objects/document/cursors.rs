@@ -128,7 +128,8 @@ impl Document {
             return;
         }
         let session = std::rc::Rc::downgrade(&session);
-        glib::timeout_add_local_once(SAY_INTERVAL, move || {
+        self.imp().session_tasks.spawn(async move {
+            glib::timeout_future(SAY_INTERVAL).await;
             let Some(session) = session.upgrade() else {
                 return;
             };
