@@ -15,6 +15,8 @@ use crate::shared::Shared;
 
 /// How long peers on the local network have to be found before a document counts as alone.
 const DISCOVERY_TIME: Duration = Duration::from_millis(2_500);
+/// How long a new connection has for each document to find out whether it is common.
+const MATCHING_TIME: Duration = Duration::from_millis(1);
 
 /// What a [`Node::sync`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,6 +113,9 @@ async fn run(
 ) -> SyncReport {
     let started = Instant::now();
     let deadline = started + timeout;
+    // A connection that was just made has yet to find out what is common.
+    let patience = DISCOVERY_TIME + MATCHING_TIME * u32::try_from(topics.len()).unwrap_or(u32::MAX);
+    let mut quiet_at = started + DISCOVERY_TIME;
     let mut events = shared.events.subscribe();
     let status = shared.follow_status();
     let mut busy = busy;
@@ -118,7 +123,7 @@ async fn run(
     let mut progress = Progress::new(shared, topics);
     loop {
         let is_dialing = busy.as_ref().is_some_and(|busy| *busy.borrow());
-        let is_quiet = started.elapsed() >= DISCOVERY_TIME;
+        let is_quiet = Instant::now() >= quiet_at;
         let is_all_equal = progress.open.is_empty();
         let is_nobody_left = is_quiet && progress.met.is_empty();
         if !is_dialing && (is_all_equal || is_nobody_left) || busy.is_none() {
@@ -126,11 +131,16 @@ async fn run(
         }
         tokio::select! {
             () = tokio::time::sleep_until(deadline) => break,
-            () = tokio::time::sleep_until(started + DISCOVERY_TIME), if !is_quiet => {}
+            () = tokio::time::sleep_until(quiet_at), if !is_quiet => {}
             touched = status.next() => progress.look(&touched),
             () = changed(busy.as_mut()) => {}
             event = events.next() => match event {
-                Some(event) => add(&mut counts, &event),
+                Some(event) => {
+                    if matches!(event, Event::Connected { .. }) {
+                        quiet_at = quiet_at.max(Instant::now() + patience);
+                    }
+                    add(&mut counts, &event);
+                }
                 // The node is being shut down.
                 None => break,
             },
