@@ -111,9 +111,10 @@ async fn writes_until_it_is_killed() {
         Some(info) => info.topic,
         None => node.create().await.unwrap(),
     };
+    let incarnation = node.incarnation(&topic).unwrap();
     for _ in 0..200 {
         let published = node
-            .publish(&topic, Kind::Edit, 0, b"text".to_vec())
+            .publish(&topic, Kind::Edit, incarnation, b"text".to_vec())
             .await
             .unwrap();
         println!("\nstored {}", published.sequence);

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The QUIC code with which it is closed.
 const STRANGER_CODE: u32 = 3;
 const SALT_BYTES: usize = 16;
+/// Of a token for a document.
+const TOKEN_BYTES: usize = 16;
 
 struct Nothing;
 
@@ -84,7 +86,9 @@ fn offer(tokens: usize) -> Vec<u8> {
     encoder.array(2).unwrap().u8(1).unwrap();
     encoder.array(tokens as u64).unwrap();
     for _ in 0..tokens {
-        encoder.bytes(&*AuthorKey::generate().to_bytes()).unwrap();
+        encoder
+            .bytes(&AuthorKey::generate().to_bytes()[..TOKEN_BYTES])
+            .unwrap();
     }
     encoder.into_writer()
 }
@@ -113,7 +117,7 @@ async fn a_stranger_hears_a_greeting_and_an_empty_answer() {
     // topic, which a former member knows, is worth nothing without a key.
     let hello = cbor(0, &[&random()[..SALT_BYTES], &random()[..SALT_BYTES]]);
     let greeting = [frame(&hello), frame(&offer(16))].concat();
-    let open = frame(&cbor(3, &[topic.as_bytes(), &random()]));
+    let open = frame(&cbor(3, &[&topic.as_bytes()[..TOKEN_BYTES], &random()]));
     let assign = [frame(&cbor(32, &[])), frame(&cbor(0, &[&random()]))].concat();
     let conversation = async {
         let control = ask(&connection, greeting);
