@@ -118,10 +118,9 @@ impl Application {
     }
 
     fn main_window(&self) -> Window {
-        let present = self.windows().into_iter();
+        let mut present = self.windows().into_iter();
         present
-            .filter_map(|window| window.downcast().ok())
-            .next()
+            .find_map(|window| window.downcast().ok())
             .unwrap_or_else(|| Window::new(self))
     }
 

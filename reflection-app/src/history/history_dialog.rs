@@ -266,9 +266,8 @@ impl HistoryDialog {
                 let text = past.text(&version).ok()?;
                 let old = match before {
                     Some(before) if shows_changes => past.text(&before).ok()?,
-                    Some(_) => text.clone(),
                     None if shows_changes => String::new(),
-                    None => text.clone(),
+                    _ => text.clone(),
                 };
                 let parts = difference_by_words(&old, &text);
                 Some((text, parts))

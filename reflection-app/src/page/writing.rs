@@ -15,12 +15,15 @@ use reflection_doc::objects::Document;
 
 use super::text_view::{TextView, imp};
 
-/// Names, and what they do.
-const COMMANDS: [(&str, fn(&TextView)); 6] = [
+/// The name of an action, and what it does.
+type Command = (&'static str, fn(&TextView));
+
+/// What can be done by keys.
+const COMMANDS: [Command; 6] = [
     ("text.bold", |view| view.emphasise(Emphasis::Bold)),
     ("text.italic", |view| view.emphasise(Emphasis::Italic)),
     ("text.struck", |view| {
-        view.emphasise(Emphasis::Strikethrough)
+        view.emphasise(Emphasis::Strikethrough);
     }),
     ("text.code", |view| view.emphasise(Emphasis::Code)),
     ("text.link", |view| {

@@ -10,6 +10,10 @@ const DEPTH_MAX: u8 = 8;
 
 /// How a piece of text looks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "marks are independent of each other"
+)]
 pub struct Look {
     /// 1 to 6 in a heading, else 0.
     pub heading: u8,
@@ -74,7 +78,11 @@ impl Renderer {
         match event {
             Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(tag),
-            Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => self.say(&text),
+            Event::Text(text)
+            | Event::Html(text)
+            | Event::InlineHtml(text)
+            | Event::InlineMath(text)
+            | Event::DisplayMath(text) => self.say(&text),
             Event::Code(text) => {
                 self.look.is_code = true;
                 self.say(&text);
@@ -89,7 +97,6 @@ impl Renderer {
             }
             Event::TaskListMarker(is_done) => self.say(if is_done { "☑ " } else { "☐ " }),
             Event::FootnoteReference(name) => self.say(&format!("[{name}]")),
-            Event::InlineMath(text) | Event::DisplayMath(text) => self.say(&text),
         }
     }
 
@@ -104,11 +111,7 @@ impl Renderer {
                 self.separate(2);
                 self.look.quotes = (self.look.quotes + 1).min(DEPTH_MAX);
             }
-            Tag::CodeBlock(_) | Tag::HtmlBlock => {
-                self.separate(2);
-                self.look.is_block = true;
-            }
-            Tag::Table(_) => {
+            Tag::CodeBlock(_) | Tag::HtmlBlock | Tag::Table(_) => {
                 self.separate(2);
                 self.look.is_block = true;
             }
@@ -116,11 +119,8 @@ impl Renderer {
                 self.separate(1);
                 self.is_first_cell = true;
             }
-            Tag::TableCell => {
-                if !std::mem::replace(&mut self.is_first_cell, false) {
-                    self.say(" │ ");
-                }
-            }
+            Tag::TableCell if self.is_first_cell => self.is_first_cell = false,
+            Tag::TableCell => self.say(" │ "),
             Tag::List(first) => {
                 self.separate(if self.lists.is_empty() { 2 } else { 1 });
                 self.lists.push(first);

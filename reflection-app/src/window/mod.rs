@@ -217,7 +217,7 @@ impl Window {
             ));
             imp.split_view.set_content(Some(&page));
             imp.page.replace(Some(page));
-            self.remember_document(Some(document));
+            Self::remember_document(Some(document));
         }
         imp.split_view.set_show_content(true);
         self.show_selection();
@@ -239,7 +239,7 @@ impl Window {
             binding.unbind();
         }
         if let Some(page) = imp.page.take() {
-            self.remember_caret(&page);
+            Self::remember_caret(&page);
             page.leave();
         }
         self.set_title(Some(&gettext("Reflection")));
@@ -269,7 +269,7 @@ impl Window {
         }
         if imp.split_view.is_collapsed() && !imp.split_view.shows_content() {
             self.leave_page();
-            self.remember_document(None);
+            Self::remember_document(None);
             imp.split_view.set_content(Some(&*imp.no_document));
             imp.library_page.focus_list();
         }

@@ -38,7 +38,7 @@ impl Window {
     }
 
     /// Notes which document is open. A setting that cannot be written is no reason to complain.
-    pub(super) fn remember_document(&self, document: Option<&Document>) {
+    pub(super) fn remember_document(document: Option<&Document>) {
         let id = document.map(Document::id).unwrap_or_default();
         let settings = settings();
         let _ = settings.set_string("open-document", &id);
@@ -46,7 +46,7 @@ impl Window {
     }
 
     /// Notes where the caret is in the document that is being left.
-    pub(super) fn remember_caret(&self, page: &DocumentPage) {
+    pub(super) fn remember_caret(page: &DocumentPage) {
         let settings = settings();
         let id = page.document().map(|document| document.id());
         if id.is_some_and(|id| id == settings.string("open-document").as_str()) {

@@ -276,9 +276,9 @@ fn carets_of_others_are_seen_and_move_with_the_text() {
         let his = ben.join_document(&code).await.unwrap();
         is_open(&his).await;
         until(&his, "the text arrived", |his| his.chars() == 13).await;
-        let (moved, moves) = async_channel::unbounded();
+        let (tell, moves) = async_channel::unbounded();
         hers.connect_people_moved(move |_| {
-            let _ = moved.try_send(());
+            let _ = tell.try_send(());
         });
         let wanted = Selection {
             anchor: 4,
@@ -393,7 +393,7 @@ fn the_last_changed_document_comes_first_and_a_deleted_one_goes() {
         first.insert_text(0, "very ").unwrap();
         service.delete_document(&first).await.unwrap();
         assert!(*deleted.borrow());
-        assert_eq!(service.documents().to_vec(), [second.clone()]);
+        assert_eq!(service.documents().to_vec(), std::slice::from_ref(&second));
         assert_eq!(first.phase(), DocumentPhase::Closed);
 
         let topic = first.topic().unwrap();
