@@ -237,6 +237,15 @@ impl Shared {
         }
     }
 
+    /// A peer's network has ended: it is in no document any more, whether or not its last words
+    /// have been heard.
+    pub(crate) fn note_gone(&self, author: AuthorId) {
+        for topic in self.rooms.lose(&author) {
+            self.note_online(topic, author);
+            self.events.emit(&Event::PresenceChanged { topic, author });
+        }
+    }
+
     fn lock_online(&self) -> std::sync::MutexGuard<'_, HashSet<(TopicId, AuthorId)>> {
         self.online.lock().unwrap_or_else(PoisonError::into_inner)
     }

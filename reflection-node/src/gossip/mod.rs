@@ -120,6 +120,8 @@ struct Actor {
     /// Counts overlays, so that late news of an earlier one is known as such.
     number: u64,
     stored: Instant,
+    /// When the last words in a document were handed to gossip.
+    farewell: Option<Instant>,
     cancel: CancellationToken,
 }
 
@@ -144,6 +146,7 @@ pub(crate) fn spawn(
             messages,
             number: 0,
             stored: Instant::now(),
+            farewell: None,
             cancel,
         };
         actor.run(queue).await;
@@ -264,6 +267,7 @@ impl Actor {
             .collect();
         for topic in unwanted {
             self.speak(&topic, Now::read()).await?;
+            self.farewell = Some(Instant::now());
             self.store();
             self.shared.rooms.remove_idle(&topic);
             if let Some(overlay) = self.overlays.remove(&topic) {
@@ -466,20 +470,19 @@ impl Actor {
     /// Says good-bye in all documents and ends gossip, in bounded time.
     async fn end(mut self) {
         let now = Now::read();
-        let mut has_spoken = false;
         for topic in self.shared.rooms.topics() {
             let farewell = self.shared.rooms.with(&topic, |room| room.farewell(now));
             if let (Some(message), Some(overlay)) = (farewell.flatten(), self.overlays.get(&topic))
             {
                 let sent = overlay.send(&message, &self.shared.key).await;
-                has_spoken |= sent.is_ok();
+                self.farewell = sent.is_ok().then(Instant::now).or(self.farewell);
             }
             let lost = self.shared.rooms.with(&topic, Room::lose_all);
             self.tell(topic, &lost.unwrap_or_default());
         }
         self.store();
-        if has_spoken {
-            tokio::time::sleep(FAREWELL_TIME).await;
+        if let Some(said) = self.farewell {
+            sleep_until(Some(said + FAREWELL_TIME)).await;
         }
         for topic in self.shared.rooms.topics() {
             self.shared.rooms.remove_idle(&topic);

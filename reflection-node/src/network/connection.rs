@@ -42,6 +42,8 @@ const STRANGER_TIMEOUT: Duration = Duration::from_secs(10);
 const STRANGER_CODE: u32 = 3;
 /// With this one if a document stream does not begin with an `Open`.
 const OPENING_CODE: u32 = 4;
+/// With this one by a node that ends, or that goes offline.
+pub(super) const LEAVING_CODE: u32 = 5;
 /// Document streams at once that have not been opened yet.
 const OPENINGS_MAX: usize = 64;
 /// Bytes of a document stream that are read at once.
@@ -148,8 +150,15 @@ pub(super) async fn run(
         reason = served.serve(greeted.send, greeted.receive, is_dialer) => reason,
     };
     let is_stranger = served.is_stranger;
-    let code = if is_stranger { STRANGER_CODE } else { 0 };
+    let code = match () {
+        () if is_stranger => STRANGER_CODE,
+        () if cancel.is_cancelled() => LEAVING_CODE,
+        () => 0,
+    };
     connection.close(code.into(), b"closing");
+    if has_left(&connection) {
+        shared.note_gone(peer);
+    }
     served.end_sessions().await;
     if served.has_common {
         note_meeting(&shared, peer);
@@ -168,6 +177,14 @@ pub(super) async fn run(
             is_stranger,
         })
         .await;
+}
+
+/// Whether the peer closed the connection because its network ends.
+fn has_left(connection: &Connection) -> bool {
+    matches!(
+        connection.close_reason(),
+        Some(ConnectionError::ApplicationClosed(close)) if close.error_code == LEAVING_CODE.into()
+    )
 }
 
 struct Greeted {

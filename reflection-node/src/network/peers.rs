@@ -292,7 +292,9 @@ impl Actor {
         }
         for peer in self.peers.values() {
             if let State::Connected(connected) = &peer.state {
-                connected.connection.close(0_u32.into(), b"closing");
+                connected
+                    .connection
+                    .close(connection::LEAVING_CODE.into(), b"closing");
             }
         }
     }

@@ -423,18 +423,23 @@ impl Room {
 
     /// Counts those as gone who have not been heard for too long.
     pub(crate) fn expire(&mut self, now: Now) -> Vec<Change> {
-        self.end_where(|heard| heard.at + GONE_AFTER <= now.instant)
+        self.end_where(|_, heard| heard.at + GONE_AFTER <= now.instant)
     }
 
     /// Nobody can be heard any more.
     pub(crate) fn lose_all(&mut self) -> Vec<Change> {
-        self.end_where(|_| true)
+        self.end_where(|_, _| true)
     }
 
-    fn end_where(&mut self, is_gone: impl Fn(&Heard) -> bool) -> Vec<Change> {
+    /// One of them cannot be heard any more; whether they were here.
+    pub(crate) fn lose(&mut self, lost: &AuthorId) -> bool {
+        !self.end_where(|author, _| author == lost).is_empty()
+    }
+
+    fn end_where(&mut self, is_gone: impl Fn(&AuthorId, &Heard) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
         for (author, heard) in &mut self.heard {
-            if heard.is_here && is_gone(heard) {
+            if heard.is_here && is_gone(author, heard) {
                 heard.is_here = false;
                 heard.body.clear();
                 changes.push(Change::Went(*author));

@@ -111,6 +111,24 @@ fn who_leaves_is_gone_at_once() {
 }
 
 #[test]
+fn whose_network_ends_is_gone_without_a_word() {
+    let mut clock = Clock::new();
+    let (mut alice, mut bob) = (entered(ALICE, &clock), entered(BOB, &clock));
+    deliver(&mut alice, &mut bob, &clock);
+    assert!(!bob.lose(&author(CAROL)), "nobody else is touched");
+    assert!(bob.is_here(&author(ALICE)));
+    assert!(bob.lose(&author(ALICE)));
+    assert!(!bob.is_here(&author(ALICE)));
+    assert!(!bob.lose(&author(ALICE)), "she goes once");
+    clock.pass(HEARTBEAT);
+    assert_eq!(
+        deliver(&mut alice, &mut bob, &clock),
+        [Change::Came(author(ALICE))],
+        "and may come again"
+    );
+}
+
+#[test]
 fn several_handles_are_one_presence() {
     let mut clock = Clock::new();
     let (mut alice, mut bob) = (entered(ALICE, &clock), entered(BOB, &clock));

@@ -95,6 +95,19 @@ impl Rooms {
         self.wake();
     }
 
+    /// Somebody can be heard no more; the documents in which they were.
+    pub(crate) fn lose(&self, author: &AuthorId) -> Vec<TopicId> {
+        let mut rooms = self.lock();
+        let left = rooms.iter_mut().filter_map(|(topic, room)| {
+            let went = room.lose(author);
+            went.then_some(*topic)
+        });
+        let left: Vec<TopicId> = left.collect();
+        drop(rooms);
+        self.wake();
+        left
+    }
+
     /// Whether somebody else has the document open.
     pub(crate) fn is_here(&self, topic: &TopicId, author: &AuthorId) -> bool {
         self.with(topic, |room| room.is_here(author))
