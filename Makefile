@@ -2,7 +2,7 @@
 # The few commands that a person types. What they do is in build-aux/, one script each.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test soak check bench format demo translations pseudo flatpak-check fresh-machine clean
+.PHONY: help setup build run test soak check bench format demo screenshots translations pseudo flatpak-check fresh-machine clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ format: ## Format the sources
 
 demo: ## Two people write one document on a virtual screen; pictures in demo/
 	@build-aux/run --demo
+
+screenshots: ## A picture of every screen, light and dark, wide and narrow, in docs/screenshots/
+	@build-aux/screenshots $(ARGS)
 
 translations: ## Bring po/ up to date with the sources and say what is missing
 	@build-aux/sdk run build-aux/update-translations

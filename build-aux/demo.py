@@ -135,14 +135,16 @@ class Person:
         os.makedirs(environment["HOME"], exist_ok=True)
         if dark:
             environment["ADW_DEBUG_COLOR_SCHEME"] = "prefer-dark"
+        self._start([*binary, "--data-dir", str(self.data_dir), "--mode", "local", "--bind", "127.0.0.1:0",
+                     "--no-mdns", "--key-file"], environment)
+        self._place()
+
+    def _start(self, command, environment):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [*binary, "--data-dir", str(self.data_dir), "--mode", "local", "--bind", "127.0.0.1:0",
-                 "--no-mdns", "--key-file"],
-                env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.application = wait_for(f"{name}'s application is on the accessibility bus", self._application)
-        self.window = wait_for(f"{name}'s window is on the screen", self._window)
-        self._place()
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.application = wait_for(f"{self.name}'s application is on the accessibility bus", self._application)
+        self.window = wait_for(f"{self.name}'s window is on the screen", self._window)
 
     # -- finding -----------------------------------------------------------------------------------------------------
 
@@ -239,11 +241,11 @@ class Person:
             element = element.get_child_at_index(0)
         self.click(self.find(name))
 
-    def click(self, element):
+    def click(self, element, button=1):
         self.attend()
         box = Atspi.Component.get_extents(element, Atspi.CoordType.WINDOW)
         run("xdotool", "mousemove", "--sync", "--window", str(self.window),
-            str(max(box.x, 0) + box.width // 2), str(max(box.y, 0) + box.height // 2), "click", "1")
+            str(max(box.x, 0) + box.width // 2), str(max(box.y, 0) + box.height // 2), "click", str(button))
 
     def keys(self, *names):
         self.attend()
@@ -301,12 +303,17 @@ class Person:
             return None
         return text
 
-    def picture(self, path):
-        """Of the window's part of the screen: popovers are windows of their own and are to be seen too."""
-        lines = run("xdotool", "getwindowgeometry", "--shell", str(self.window)).splitlines()
+    def picture(self, path, of_other_window=False):
+        """Of the window's part of the screen: popovers are windows of their own and are to be seen too.
+
+        Or of another window of the application, the one that is above all. Returns width and height.
+        """
+        window = run("xdotool", "getactivewindow") if of_other_window else str(self.window)
+        lines = run("xdotool", "getwindowgeometry", "--shell", window).splitlines()
         place = dict(line.split("=", 1) for line in lines)
         crop = "{WIDTH}x{HEIGHT}+{X}+{Y}".format(**place)
         run("import", "-window", "root", "-crop", crop, "+repage", str(path))
+        return int(place["WIDTH"]), int(place["HEIGHT"])
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ use reflection_doc::objects::Document;
 use reflection_node::identity::AuthorId;
 
 use super::text_buffer::TextBuffer;
-use crate::people::colour;
+use crate::people::text_colour;
 
 /// How much of a person's colour lies behind the text, so that it can be read in any scheme.
 const BACKGROUND_ALPHA: f32 = 0.16;
@@ -28,7 +28,7 @@ impl Authorship {
         let people = document.authors();
         for run in document.author_runs() {
             let Some(author) = run.author else { continue };
-            let index = people.get(&author).map(|author| author.persona().colour);
+            let index = people.get(&author).map(|author| author.colour());
             let tag = self.tag(buffer, author, index.unwrap_or_default());
             let place = |at: usize| buffer.iter_at_offset(i32::try_from(at).unwrap_or(i32::MAX));
             buffer.apply_tag(&tag, &place(run.from), &place(run.to));
@@ -46,15 +46,17 @@ impl Authorship {
     fn tag(&self, buffer: &TextBuffer, author: AuthorId, index: u32) -> gtk::TextTag {
         let mut tags = self.tags.borrow_mut();
         let make = || {
-            let colour = colour(index);
             let tag = gtk::TextTag::builder()
-                .background_rgba(&colour.with_alpha(BACKGROUND_ALPHA))
                 .underline(pango::Underline::Single)
-                .underline_rgba(&colour)
                 .build();
             buffer.tag_table().add(&tag);
             tag
         };
-        tags.entry(author).or_insert_with(make).clone()
+        let tag = tags.entry(author).or_insert_with(make);
+        // Each time: a person may choose another colour, and the desktop may turn dark.
+        let colour = text_colour(index, adw::StyleManager::default().is_dark());
+        tag.set_background_rgba(Some(&colour.with_alpha(BACKGROUND_ALPHA)));
+        tag.set_underline_rgba(Some(&colour));
+        tag.clone()
     }
 }

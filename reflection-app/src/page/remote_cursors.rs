@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use gtk::prelude::*;
 use gtk::{gdk, glib, graphene, gsk, pango};
-use reflection_doc::objects::RemotePlace;
+use reflection_doc::objects::{Author, RemotePlace};
 use reflection_node::identity::AuthorId;
 
 use super::text_view::TextView;
+use crate::people::{colour, display_name, text_colour};
 
 /// How long a name is shown after its person has moved.
 const NAME_TIME: Duration = Duration::from_millis(2_500);
@@ -29,10 +30,21 @@ const NAME_PADDING: f32 = 4.0;
 pub struct RemoteCursor {
     /// Where.
     pub place: RemotePlace,
-    /// What they are called.
-    pub name: String,
-    /// Their colour.
-    pub colour: gdk::RGBA,
+    /// Who, asked for name and colour when these are shown, since they may choose others.
+    pub author: Author,
+}
+
+impl RemoteCursor {
+    fn colour_index(&self) -> u32 {
+        let said = self.place.colour;
+        said.unwrap_or_else(|| self.author.colour())
+    }
+
+    /// The colour of lines and stretches in the text.
+    fn text_colour(&self) -> gdk::RGBA {
+        let is_dark = adw::StyleManager::default().is_dark();
+        text_colour(self.colour_index(), is_dark)
+    }
 }
 
 /// All places in one text.
@@ -104,13 +116,13 @@ impl RemoteCursors {
                 continue;
             }
             let make = || {
-                let tag = gtk::TextTag::builder()
-                    .background_rgba(&cursor.colour.with_alpha(SELECTION_ALPHA))
-                    .build();
+                let tag = gtk::TextTag::new(None);
                 buffer.tag_table().add(&tag);
                 tag
             };
             let tag = tags.entry(cursor.place.author).or_insert_with(make);
+            let colour = cursor.text_colour().with_alpha(SELECTION_ALPHA);
+            tag.set_background_rgba(Some(&colour));
             let place = |at: usize| buffer.iter_at_offset(i32::try_from(at).unwrap_or(i32::MAX));
             buffer.apply_tag(tag, &place(range.start), &place(range.end));
         }
@@ -143,7 +155,7 @@ impl RemoteCursors {
                 continue;
             }
             let caret = caret(&location);
-            snapshot.append_color(&cursor.colour, &caret);
+            snapshot.append_color(&cursor.text_colour(), &caret);
             if self.shows_name(cursor, &caret) {
                 draw_name(view, snapshot, cursor, &caret);
             }
@@ -181,7 +193,7 @@ fn draw_name(
     cursor: &RemoteCursor,
     caret: &graphene::Rect,
 ) {
-    let layout = view.create_pango_layout(Some(&cursor.name));
+    let layout = view.create_pango_layout(Some(&display_name(&cursor.author)));
     let attributes = pango::AttrList::new();
     attributes.insert(pango::AttrFloat::new_scale(pango::SCALE_SMALL));
     attributes.insert(pango::AttrInt::new_weight(pango::Weight::Semibold));
@@ -202,7 +214,7 @@ fn draw_name(
     };
     let place = graphene::Rect::new(x, y, width, height);
     snapshot.push_rounded_clip(&gsk::RoundedRect::from_rect(place, NAME_PADDING));
-    snapshot.append_color(&cursor.colour, &place);
+    snapshot.append_color(&colour(cursor.colour_index()), &place);
     snapshot.save();
     snapshot.translate(&graphene::Point::new(
         x + NAME_PADDING,

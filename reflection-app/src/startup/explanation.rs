@@ -84,6 +84,14 @@ impl Explanation {
     }
 }
 
+/// What the system says of an error, without its number.
+fn reason(error: &std::io::Error) -> String {
+    let whole = error.to_string();
+    whole
+        .split_once(" (os error")
+        .map_or_else(|| whole.clone(), |(words, _)| words.to_owned())
+}
+
 fn with_path(sentence: &str, path: &Path) -> String {
     sentence.replace("{folder}", &path.display().to_string())
 }
@@ -94,7 +102,7 @@ fn of_folder(error: &FolderError) -> Explanation {
             gettext("The Folder Cannot Be Used"),
             with_path(
                 &gettext("Documents are kept in {folder}, which cannot be written to: {reason}")
-                    .replace("{reason}", &source.to_string()),
+                    .replace("{reason}", &reason(source)),
                 path,
             ),
         ),
@@ -141,7 +149,7 @@ fn of_folder(error: &FolderError) -> Explanation {
 fn of_key_file(error: &KeyFileError) -> Explanation {
     let (path, reason) = match error {
         KeyFileError::Read { path, source } | KeyFileError::Write { path, source } => {
-            (path, source.to_string())
+            (path, reason(source))
         }
         KeyFileError::Malformed { path } => (path, gettext("it does not hold a key")),
     };

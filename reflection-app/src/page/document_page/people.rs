@@ -8,7 +8,6 @@ use gtk::glib;
 
 use super::{AUTHORSHIP_DELAY, DocumentPage};
 use crate::page::remote_cursors::RemoteCursor;
-use crate::people::{colour, display_name};
 
 impl DocumentPage {
     /// Shows where the others are, as they have just said.
@@ -19,11 +18,7 @@ impl DocumentPage {
         let people = document.authors();
         let cursors = document.remote_places().into_iter().filter_map(|place| {
             let author = people.get(&place.author)?;
-            Some(RemoteCursor {
-                name: display_name(&author),
-                colour: colour(place.colour.unwrap_or(author.persona().colour)),
-                place,
-            })
+            Some(RemoteCursor { place, author })
         });
         let view = &self.imp().text_view;
         view.remote_cursors().set(view, cursors.collect());

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes pictures of every screen. Started by build-aux/screenshots, which provides the display."""
+
+import argparse
+import contextlib
+import hashlib
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+from demo import Atspi, GLib, run, say
+from screens import KEEPS_STILL, Walk
+from screens_library import People, furnish
+
+WIDE, NARROW = (1100, 720), (360, 680)
+DARK = {"ADW_DEBUG_COLOR_SCHEME": "prefer-dark"}
+CONTRAST = {"ADW_DEBUG_HIGH_CONTRAST": "1"}
+# A language from right to left that GTK knows and Reflection does not, so that the words stay readable for developers.
+RIGHT_TO_LEFT = {"LANG": "he_IL.UTF-8", "LANGUAGE": "he"}
+TWICE = KEEPS_STILL + f"gtk-xft-dpi={2 * 96 * 1024}\n"
+# Which size, environment and style each form has. Those after the first four are for looking only.
+FORMS = {
+    "light": (WIDE, {}, KEEPS_STILL),
+    "dark": (WIDE, DARK, KEEPS_STILL),
+    "narrow-light": (NARROW, {}, KEEPS_STILL),
+    "narrow-dark": (NARROW, DARK, KEEPS_STILL),
+    "rtl": (WIDE, RIGHT_TO_LEFT, KEEPS_STILL),
+    "narrow-rtl": (NARROW, RIGHT_TO_LEFT, KEEPS_STILL),
+    "large": (WIDE, {}, TWICE),
+    "narrow-large": (NARROW, {}, TWICE),
+    "contrast": (WIDE, CONTRAST, KEEPS_STILL),
+    "contrast-dark": (WIDE, {**CONTRAST, **DARK}, KEEPS_STILL),
+}
+KEPT = list(FORMS)[:4]
+# The screen is at rest when two pictures of it are the same; what moves for ever is taken as it is then.
+REST_LIMIT_S = 4
+POLL_S = 0.15
+# As libadwaita rounds a window.
+CORNER = 15
+# Windows of their own, which are as large as they like.
+WINDOWS = {"shortcuts"}
+
+
+class Photographer:
+    """Takes one picture of each screen of one form."""
+
+    def __init__(self, out, form, only):
+        self.out, self.form, self.only = out, form, only
+        self.taken = []
+
+    def visit(self, screen, person):
+        if self.only and screen not in self.only:
+            return
+        path = self.out / f"{screen}-{self.form}.png"
+        before, end = None, time.monotonic() + REST_LIMIT_S
+        while True:
+            # A pointer that rests on something makes it look chosen.
+            run("xdotool", "mousemove", "0", "899")
+            time.sleep(POLL_S)
+            width, height = person.picture(path, screen in WINDOWS)
+            now = hashlib.sha256(path.read_bytes()).digest()
+            if now == before or time.monotonic() > end:
+                break
+            before = now
+        # Round corners without what is behind them, and no more colours than anybody sees.
+        outline = f"roundrectangle 0,0 {width - 1},{height - 1} {CORNER},{CORNER}"
+        run("convert", str(path), "(", "-size", f"{width}x{height}", "xc:none", "-fill", "white", "-draw", outline, ")",
+            "-compose", "CopyOpacity", "-composite", "-dither", "None", "-colors", "256", "-strip", "-define", "png:compression-level=9", str(path))
+        self.taken.append(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--app", type=pathlib.Path, required=True)
+    parser.add_argument("--cli", type=pathlib.Path, required=True)
+    parser.add_argument("--form", action="append", choices=FORMS, help=f"default: {', '.join(KEPT)}")
+    parser.add_argument("--screen", action="append", help="this screen only (repeatable)")
+    parser.add_argument("--out", type=pathlib.Path, help="default: docs/screenshots; build/screenshots for other forms")
+    options = parser.parse_args()
+    GLib.log_set_handler("dbind", GLib.LogLevelFlags.LEVEL_WARNING, lambda *_: None, None)
+    Atspi.init()
+    Atspi.set_timeout(5000, 20000)
+    forms = options.form or KEPT
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="reflection-screenshots."))
+    failed, taken = {}, []
+    try:
+        people = People(options.cli, folder)
+        with contextlib.ExitStack() as stack:
+            stack.callback(people.end)
+            made = furnish(people)
+        for form in forms:
+            say(f"{form}:")
+            out = options.out or pathlib.Path("docs/screenshots" if form in KEPT else "build/screenshots")
+            out.mkdir(parents=True, exist_ok=True)
+            size, environment, style = FORMS[form]
+            photographer = Photographer(out, form, options.screen)
+            walk = Walk(options.app, people, made, photographer.visit, size, environment=environment, style=style)
+            try:
+                walk.bring_others()
+                walk.all()
+            finally:
+                walk.leave()
+            failed.update({f"{screen}-{form}": reason for screen, reason in walk.failed.items()})
+            taken += photographer.taken
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    size = sum(path.stat().st_size for path in taken)
+    say(f"{len(taken)} pictures, {size / 1e6:.1f} MB; {len(failed)} screens not seen")
+    for screen, reason in failed.items():
+        say(f"  {screen}: {reason}")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
