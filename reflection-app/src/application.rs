@@ -117,6 +117,12 @@ impl Application {
         config
     }
 
+    /// Opens the next window so, in place of what the command line says.
+    #[cfg(test)]
+    pub fn set_config(&self, config: Config) {
+        self.imp().config.replace(config);
+    }
+
     fn main_window(&self) -> Window {
         let mut present = self.windows().into_iter();
         present
@@ -181,6 +187,12 @@ impl Application {
     /// Closing a window saves what it shows; the application ends with its last one.
     fn close_windows(&self) {
         for window in self.windows() {
+            // A window with a dialog would close that alone.
+            if let Some(window) = window.downcast_ref::<Window>() {
+                while let Some(dialog) = window.visible_dialog() {
+                    dialog.force_close();
+                }
+            }
             window.close();
         }
     }

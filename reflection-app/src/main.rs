@@ -10,6 +10,7 @@
 //!                        ├─ people    who takes part
 //!                        ├─ notifications   changes in documents that nobody looks at
 //!                        ├─ preview   the text with its marks carried out
+//!                        ├─ components   what several of these use
 //!                        └─ preferences   what a person can set
 //! ```
 //!
@@ -24,6 +25,7 @@
 #![allow(clippy::wildcard_imports)]
 
 mod application;
+mod components;
 mod config;
 mod history;
 mod library;
@@ -34,6 +36,8 @@ mod preferences;
 mod preview;
 mod share;
 mod startup;
+#[cfg(test)]
+mod stories;
 mod window;
 
 use gtk::prelude::*;

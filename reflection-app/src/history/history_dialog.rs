@@ -15,6 +15,7 @@ use reflection_doc::engine::{Part, difference_by_words};
 use reflection_doc::library::{Past, VersionSummary};
 use reflection_doc::objects::Document;
 
+use crate::components::file_chooser;
 use crate::library::{display_title, when};
 use crate::people::display_name;
 
@@ -173,7 +174,7 @@ impl HistoryDialog {
             reason = "no document has so many versions"
         )]
         imp.adjustment.set_upper(last as f64);
-        imp.scale.set_sensitive(count > 1);
+        imp.scale.set_visible(count > 1);
         self.select(last);
     }
 
@@ -396,7 +397,7 @@ impl HistoryDialog {
         let parent = self.root().and_downcast::<gtk::Window>();
         glib::spawn_future_local(async move {
             // Whoever cancels wants nothing saved.
-            let Ok(file) = files.save_future(parent.as_ref()).await else {
+            let Some(file) = file_chooser::save(&files, parent.as_ref()).await else {
                 return;
             };
             let written = file.replace_contents_future(

@@ -14,12 +14,26 @@ use super::library_row::LibraryRow;
 use super::row_factory::row_factory;
 use super::zoom_controls::ZoomControls;
 
+/// A key with what is held down with it.
+type Key = (gdk::Key, gdk::ModifierType);
+
+/// The keys that open the menu of a document. What is added here and below belongs into the window
+/// of shortcuts, too.
+pub const MENU_KEYS: [Key; 2] = [
+    (gdk::Key::F10, gdk::ModifierType::SHIFT_MASK),
+    (gdk::Key::Menu, gdk::ModifierType::empty()),
+];
+/// The keys that delete a document.
+pub const DELETE_KEYS: [Key; 1] = [(gdk::Key::Delete, gdk::ModifierType::empty())];
+
 mod imp {
     use super::*;
 
     #[derive(Default, CompositeTemplate)]
     #[template(file = "src/library/library_page.blp")]
     pub struct LibraryPage {
+        #[template_child]
+        pub(super) passing_banner: TemplateChild<adw::Banner>,
         #[template_child]
         pub(super) stack: TemplateChild<gtk::Stack>,
         #[template_child]
@@ -71,12 +85,9 @@ mod imp {
             for view in [&*self.list_view, &*self.results_view] {
                 view.connect_activate(|view, position| {
                     let chosen = view.model().and_then(|model| model.item(position));
-                    if let Some(document) = chosen.and_then(|item| document_of(&item)) {
-                        // The window has this action for as long as there is a list.
-                        let _ = view.activate_action(
-                            "win.open-document",
-                            Some(&document.id().to_variant()),
-                        );
+                    if let Some((action, target)) = chosen.and_then(|item| opening(&item)) {
+                        // The window has these actions for as long as there is a list.
+                        let _ = view.activate_action(action, Some(&target));
                     }
                 });
                 add_keys(view);
@@ -152,6 +163,11 @@ impl LibraryPage {
             ));
             imp.results.replace(Some(results));
         }
+    }
+
+    /// Says whether the library is for this run alone.
+    pub fn set_is_for_this_time(&self, is_passing: bool) {
+        self.imp().passing_banner.set_revealed(is_passing);
     }
 
     /// Gives the keyboard to the list.
@@ -273,12 +289,20 @@ impl LibraryPage {
     }
 }
 
-/// The document that an item of either list stands for.
-fn document_of(item: &glib::Object) -> Option<Document> {
-    match item.downcast_ref::<SearchHit>() {
-        Some(hit) => hit.document(),
-        None => item.clone().downcast().ok(),
-    }
+/// The action that opens what an item of either list stands for, and its target.
+fn opening(item: &glib::Object) -> Option<(&'static str, glib::Variant)> {
+    let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    let (document, place) = match item.downcast_ref::<SearchHit>() {
+        Some(hit) => (hit.document()?, hit.place()),
+        None => (item.clone().downcast::<Document>().ok()?, None),
+    };
+    Some(match place {
+        Some(place) => {
+            let hit = (document.id(), number(place.start), number(place.end));
+            ("win.open-hit", hit.to_variant())
+        }
+        None => ("win.open-document", document.id().to_variant()),
+    })
 }
 
 /// The keys that work on the document which has the keyboard.
@@ -290,15 +314,15 @@ fn add_keys(view: &gtk::ListView) {
         #[upgrade_or]
         glib::Propagation::Proceed,
         move |_, key, _, state| {
-            let is_menu = key == gdk::Key::Menu
-                || (key == gdk::Key::F10 && state.contains(gdk::ModifierType::SHIFT_MASK));
+            let held = state & gtk::accelerator_get_default_mod_mask();
+            let is_one_of = |keys: &[Key]| keys.contains(&(key, held));
             let row = view
                 .focus_child()
                 .and_then(|item| item.first_child())
                 .and_downcast::<LibraryRow>();
             match row {
-                Some(row) if is_menu => row.show_menu(None),
-                Some(row) if key == gdk::Key::Delete => row.delete(),
+                Some(row) if is_one_of(&MENU_KEYS) => row.show_menu(None),
+                Some(row) if is_one_of(&DELETE_KEYS) => row.delete(),
                 _ => return glib::Propagation::Proceed,
             }
             glib::Propagation::Stop

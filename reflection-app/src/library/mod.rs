@@ -11,6 +11,8 @@ mod when;
 mod zoom_controls;
 
 pub use library_page::LibraryPage;
+#[cfg(test)]
+pub use library_page::{DELETE_KEYS, MENU_KEYS};
 pub use title::display_title;
 pub use welcome_page::WelcomePage;
 pub use when::when;

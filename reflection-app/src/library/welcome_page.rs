@@ -14,6 +14,8 @@ mod imp {
     #[template(file = "src/library/welcome_page.blp")]
     pub struct WelcomePage {
         #[template_child]
+        pub(super) passing_banner: TemplateChild<adw::Banner>,
+        #[template_child]
         pub(super) steps: TemplateChild<gtk::Box>,
     }
 
@@ -52,4 +54,11 @@ glib::wrapper! {
     pub struct WelcomePage(ObjectSubclass<imp::WelcomePage>)
         @extends adw::Bin, gtk::Widget,
         @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
+}
+
+impl WelcomePage {
+    /// Says whether the library is for this run alone.
+    pub fn set_is_for_this_time(&self, is_passing: bool) {
+        self.imp().passing_banner.set_revealed(is_passing);
+    }
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Telling of changes in documents that nobody looks at, if that is wanted.
+//! Telling of changes in documents that nobody looks at, if that is wanted: those that are not shown,
+//! and the one that is, while the window is in the background.
 //!
 //! Invariants: one notification per document, until somebody looks at it; none of what people
 //! wrote is in it but the title.
+
+use std::time::Duration;
 
 use adw::prelude::*;
 use gettextrs::gettext;
@@ -13,6 +16,10 @@ use crate::application::Application;
 use crate::library::display_title;
 use crate::people::display_name;
 use crate::preferences::settings;
+use crate::window::Window;
+
+/// How long changes in the document that is shown are collected before they are told of.
+const AWAY_DELAY: Duration = Duration::from_millis(500);
 
 /// Tells of changes in the documents of a library from now on.
 pub fn follow(application: &Application, service: &Service) {
@@ -28,6 +35,34 @@ pub fn follow(application: &Application, service: &Service) {
             }
         }
     ));
+}
+
+/// Tells of a change in the document that a window shows, unless somebody looks at the window.
+pub fn shown_changed(window: &Window, document: &Document) {
+    if window.is_active() || !settings().boolean("notify") {
+        return;
+    }
+    let (window, document) = (window.downgrade(), document.clone());
+    // Who wrote it is known a moment later than what.
+    glib::timeout_add_local_once(AWAY_DELAY, move || {
+        let Some(window) = window.upgrade().filter(|window| !window.is_active()) else {
+            return;
+        };
+        let is_muted = document
+            .last_writer()
+            .is_some_and(|author| author.is_muted());
+        if let Some(application) = window.application().filter(|_| !is_muted) {
+            let id = notification_id(&document);
+            application.send_notification(Some(&id), &notification(&document));
+        }
+    });
+}
+
+/// Somebody looks at the document.
+pub fn looked_at(window: &Window, document: &Document) {
+    if let Some(application) = window.application() {
+        application.withdraw_notification(&notification_id(document));
+    }
 }
 
 fn notification_id(document: &Document) -> String {

@@ -9,6 +9,7 @@ mod outline_popover;
 mod printing;
 mod remote_cursors;
 mod scroll_anchor;
+mod seeking;
 mod spelling;
 mod state;
 mod statistics_dialog;
@@ -17,3 +18,9 @@ mod text_view;
 mod writing;
 
 pub use document_page::DocumentPage;
+#[cfg(test)]
+pub use document_page::SHORTCUTS;
+#[cfg(test)]
+pub use text_view::TextView;
+#[cfg(test)]
+pub use writing::{REVERSALS, SHORTCUTS as TEXT_SHORTCUTS};

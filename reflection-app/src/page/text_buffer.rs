@@ -94,8 +94,12 @@ impl TextBuffer {
             )),
         ];
         imp.arriving.replace(arriving);
-        self.set_text(&shown(&document.text()));
-        self.place_cursor(&self.start_iter());
+        self.become_text(&shown(&document.text()));
+        let selection = self.present_selection();
+        if selection.caret > 0 {
+            // It was put there while the text could only be read.
+            document.select(selection);
+        }
         let document = document.clone();
         self.hand_over_typing(
             clone!(
@@ -106,6 +110,38 @@ impl TextBuffer {
             move |at, count| document.delete_range(at, count),
         );
         self.hand_over_commands();
+    }
+
+    /// Shows a text that belongs to nobody yet, and cannot be edited.
+    pub fn show_ahead(&self, text: &str) {
+        self.detach();
+        self.become_text(&shown(text));
+    }
+
+    /// Becomes another text by what is different alone, so that the caret and what is seen stay
+    /// where they are.
+    fn become_text(&self, text: &str) {
+        let present = self.shown_text();
+        if present == text {
+            return;
+        }
+        let alike = |one: &mut dyn Iterator<Item = char>, other: &mut dyn Iterator<Item = char>| {
+            one.zip(other)
+                .take_while(|(one, other)| one == other)
+                .count()
+        };
+        let (from, to) = (present.chars().count(), text.chars().count());
+        let head = alike(&mut present.chars(), &mut text.chars());
+        let tail =
+            alike(&mut present.chars().rev(), &mut text.chars().rev()).min(from.min(to) - head);
+        let added: String = text.chars().skip(head).take(to - tail - head).collect();
+        let at = u32::try_from(head).unwrap_or(u32::MAX);
+        if from > head + tail {
+            self.delete_arrived(at, u32::try_from(from - tail - head).unwrap_or(u32::MAX));
+        }
+        if !added.is_empty() {
+            self.insert_arrived(at, &added);
+        }
     }
 
     /// Tells the document where the caret is and what belongs together, for its undo.
@@ -434,6 +470,27 @@ mod tests {
         buffer.delete(&mut buffer.start_iter(), &mut buffer.end_iter());
         assert_eq!(buffer.shown_text(), "as it is");
         assert_eq!(buffer.imp().refused.get(), 2);
+    }
+
+    #[gtk::test]
+    fn a_text_becomes_another_around_the_caret() {
+        sourceview5::init();
+        let check = |from: &str, to: &str, caret: i32, expected: i32| {
+            let buffer = TextBuffer::default();
+            buffer.show_ahead(from);
+            select(&buffer, caret, caret);
+            buffer.show_ahead(to);
+            assert_eq!(buffer.shown_text(), to);
+            let present = buffer.iter_at_mark(&buffer.get_insert()).offset();
+            assert_eq!(present, expected, "{from:?} to {to:?}");
+        };
+        check("", "தமிழ்\nabc", 0, 0);
+        check("one two", "one two", 4, 4);
+        check("one two", "one 🎉 two", 5, 7);
+        check("one 🎉 two", "one two", 8, 6);
+        check("aaaa", "aa", 4, 2);
+        check("aa", "aaaa", 0, 0);
+        check("one", "", 2, 0);
     }
 
     #[gtk::test]

@@ -2,6 +2,7 @@
 //! The editor: a text view with air around the text, in the colours of the system.
 
 use std::cell::{Cell, OnceCell};
+use std::ops::Range;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -12,6 +13,7 @@ use sourceview5::subclass::prelude::*;
 
 use super::remote_cursors::RemoteCursors;
 use super::scroll_anchor::ScrollAnchor;
+use super::seeking::Seeking;
 use super::spelling::Spelling;
 use super::text_buffer::TextBuffer;
 use super::writing;
@@ -33,6 +35,7 @@ pub(super) mod imp {
     pub struct TextView {
         pub(super) buffer: TextBuffer,
         pub(super) anchor: ScrollAnchor,
+        pub(super) seeking: Seeking,
         pub(super) remote_cursors: RemoteCursors,
         pub(super) spelling: OnceCell<Spelling>,
         /// Whether an input method shows what it has not handed over yet.
@@ -161,12 +164,12 @@ impl TextView {
         self.scroll_to_mark(&buffer.get_insert(), 0.1, false, 0.0, 0.0);
     }
 
-    /// Puts the caret at a place, in characters, and brings it into the upper part of the view.
-    pub fn go_to(&self, at_char: u32) {
+    /// Selects a stretch, in characters, and brings it into the upper part of the view.
+    pub fn go_to_range(&self, stretch: &Range<u32>) {
         let buffer = &self.imp().buffer;
-        let place = buffer.iter_at_offset(i32::try_from(at_char).unwrap_or(i32::MAX));
-        buffer.place_cursor(&place);
-        self.scroll_to_mark(&buffer.get_insert(), 0.0, true, 0.0, SHOWN_AT);
+        let place = |at: u32| buffer.iter_at_offset(i32::try_from(at).unwrap_or(i32::MAX));
+        buffer.select_range(&place(stretch.start), &place(stretch.end));
+        self.imp().seeking.seek(self, SHOWN_AT);
     }
 
     /// Where the caret is, in characters.

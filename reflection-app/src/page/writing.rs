@@ -32,6 +32,27 @@ const COMMANDS: [Command; 6] = [
     ("text.tick", TextView::tick),
 ];
 
+const CONTROL: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK;
+const SHIFT: gdk::ModifierType = gdk::ModifierType::SHIFT_MASK;
+
+/// The keys of these. What is added here belongs into the window of shortcuts, too.
+pub const SHORTCUTS: [(gdk::Key, gdk::ModifierType, &str); 4] = [
+    (gdk::Key::b, CONTROL, "text.bold"),
+    (gdk::Key::i, CONTROL, "text.italic"),
+    (gdk::Key::k, CONTROL, "text.link"),
+    (gdk::Key::Return, CONTROL, "text.tick"),
+];
+
+/// Takes something back, or does it again.
+type Reversal = fn(&Document) -> Option<Selection>;
+
+/// The keys for that.
+pub const REVERSALS: [(gdk::Key, gdk::ModifierType, Reversal); 3] = [
+    (gdk::Key::z, CONTROL, Document::undo),
+    (gdk::Key::z, CONTROL.union(SHIFT), Document::redo),
+    (gdk::Key::y, CONTROL, Document::redo),
+];
+
 /// Installs the actions of the text and the keys for them.
 pub(super) fn install_actions(klass: &mut <imp::TextView as ObjectSubclass>::Class) {
     // In place of GTK's own: the document knows what is one's own, the buffer does not.
@@ -44,13 +65,7 @@ pub(super) fn install_actions(klass: &mut <imp::TextView as ObjectSubclass>::Cla
     for (name, act) in COMMANDS {
         klass.install_action(name, None, move |view: &TextView, _, _| act(view));
     }
-    let control = gdk::ModifierType::CONTROL_MASK;
-    for (key, modifiers, action) in [
-        (gdk::Key::b, control, "text.bold"),
-        (gdk::Key::i, control, "text.italic"),
-        (gdk::Key::k, control, "text.link"),
-        (gdk::Key::Return, control, "text.tick"),
-    ] {
+    for (key, modifiers, action) in SHORTCUTS {
         klass.add_binding_action(key, modifiers, action);
     }
 }
@@ -88,25 +103,25 @@ impl TextView {
 
     /// Whether the key did something.
     fn key_pressed(&self, key: gdk::Key, modifiers: gdk::ModifierType) -> bool {
-        const CONTROL: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK;
-        const SHIFT: gdk::ModifierType = gdk::ModifierType::SHIFT_MASK;
         let held = modifiers
             & (CONTROL | SHIFT | gdk::ModifierType::ALT_MASK | gdk::ModifierType::SUPER_MASK);
-        let (is_plain, is_control) = (held.is_empty(), held == CONTROL);
-        match key.to_lower() {
+        let is_plain = held.is_empty();
+        let key = key.to_lower();
+        let mut reversals = REVERSALS.into_iter();
+        if let Some((_, _, act)) = reversals.find(|known| (known.0, known.1) == (key, held)) {
+            return self.reverse(act);
+        }
+        match key {
             gdk::Key::Return | gdk::Key::KP_Enter if is_plain => self.rewrite(continue_list),
             gdk::Key::Tab if is_plain => self.is_in_list() && self.rewrite(indent),
             gdk::Key::Tab | gdk::Key::ISO_Left_Tab if held == SHIFT => {
                 self.is_in_list() && self.rewrite(outdent)
             }
-            gdk::Key::z if is_control => self.reverse(Document::undo),
-            gdk::Key::y if is_control => self.reverse(Document::redo),
-            gdk::Key::z if held == CONTROL | SHIFT => self.reverse(Document::redo),
             _ => false,
         }
     }
 
-    fn reverse(&self, reverse: fn(&Document) -> Option<Selection>) -> bool {
+    fn reverse(&self, reverse: Reversal) -> bool {
         let Some(document) = self.text_buffer().document() else {
             return false;
         };

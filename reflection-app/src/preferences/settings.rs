@@ -29,7 +29,11 @@ fn find() -> gio::Settings {
             .and_then(|source| source.lookup(SETTINGS_ID, false))
     };
     match installed.or_else(built) {
-        Some(schema) => gio::Settings::new_full(&schema, gio::SettingsBackend::NONE, None),
+        Some(schema) => {
+            // In memory, a test leaves the settings of whoever runs it alone.
+            let backend = cfg!(test).then(gio::memory_settings_backend_new);
+            gio::Settings::new_full(&schema, backend.as_ref(), None)
+        }
         // Ends the program with a sentence that names the schema, which packagers understand.
         None => gio::Settings::new(SETTINGS_ID),
     }

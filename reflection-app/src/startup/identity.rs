@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Choosing the file with the backup of a key.
 
-use adw::prelude::*;
 use gettextrs::gettext;
 use gtk::gio;
+use gtk::prelude::*;
 use reflection_node::identity::{AuthorKey, load_key_file};
+
+use crate::components::file_chooser;
 
 /// Asks for a backup and reads it: `None` where none was chosen, an error where it is none.
 pub async fn choose_key(parent: Option<&gtk::Window>) -> Option<Result<AuthorKey, NotAKey>> {
@@ -12,7 +14,7 @@ pub async fn choose_key(parent: Option<&gtk::Window>) -> Option<Result<AuthorKey
         .title(gettext("Choose the Backup of a Key"))
         .accept_label(gettext("_Use"))
         .build();
-    let path = dialog.open_future(parent).await.ok()?.path();
+    let path = file_chooser::open(&dialog, parent).await?.path();
     let Some(path) = path else {
         return Some(Err(NotAKey));
     };

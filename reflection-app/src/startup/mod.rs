@@ -7,6 +7,7 @@
 mod explanation;
 mod identity;
 mod keyring;
+mod passing_folder;
 mod sequence;
 mod startup_page;
 

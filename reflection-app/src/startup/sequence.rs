@@ -46,6 +46,8 @@ pub struct KeyChoice {
     pub restored: Option<AuthorKey>,
     /// Whether the database, which has no documents, is of a key that is not wanted.
     pub begins_anew: bool,
+    /// Whether a new key is kept nowhere.
+    pub is_for_this_time: bool,
 }
 
 /// Opens the library in the folder of `config`.
@@ -72,9 +74,13 @@ pub async fn start(config: Config, choice: KeyChoice) -> Result<Service, StartEr
         }
         return Ok(service);
     }
-    let key = match key_from_file(key_file, choice.makes_file).await? {
-        Some(key) => key,
-        None => keyring::load_or_create_key(&config.data_dir).await?,
+    let key = if choice.is_for_this_time {
+        AuthorKey::generate()
+    } else {
+        match key_from_file(key_file, choice.makes_file).await? {
+            Some(key) => key,
+            None => keyring::load_or_create_key(&config.data_dir).await?,
+        }
     };
     Ok(Service::open(folder, key, config.network).await?)
 }
@@ -141,6 +147,7 @@ mod tests {
             makes_file: true,
             restored: restored.cloned(),
             begins_anew,
+            is_for_this_time: false,
         };
         // Not the default context, which belongs to the tests of GTK.
         let context = gtk::glib::MainContext::new();

@@ -15,7 +15,9 @@ use gtk::{CompositeTemplate, TemplateChild, glib};
 use reflection_doc::objects::Service;
 use reflection_node::identity::AuthorKey;
 
+use super::passing_folder::PassingFolder;
 use super::{Explanation, KeyChoice, choose_key, start};
+use crate::components::file_chooser;
 use crate::config::Config;
 
 /// Shorter waits show no spinner, which would only flash.
@@ -36,6 +38,8 @@ mod imp {
         #[template_child]
         pub(super) key_file_button: TemplateChild<gtk::Button>,
         #[template_child]
+        pub(super) passing_button: TemplateChild<gtk::Button>,
+        #[template_child]
         pub(super) identity_button: TemplateChild<gtk::Button>,
         #[template_child]
         pub(super) folder_button: TemplateChild<gtk::Button>,
@@ -43,6 +47,8 @@ mod imp {
         pub(super) problem: TemplateChild<gtk::Label>,
         pub(super) config: RefCell<Option<Config>>,
         pub(super) choice: RefCell<KeyChoice>,
+        /// Where everything is kept in a run with a key that is not.
+        pub(super) passing: RefCell<Option<PassingFolder>>,
         pub(super) attempt: RefCell<Option<glib::JoinHandle<()>>>,
     }
 
@@ -84,10 +90,12 @@ mod imp {
             self.key_file_button.connect_clicked(clone!(
                 #[weak]
                 page,
-                move |_| {
-                    page.imp().choice.borrow_mut().makes_file = true;
-                    page.attempt();
-                }
+                move |_| page.ask_for_file()
+            ));
+            self.passing_button.connect_clicked(clone!(
+                #[weak]
+                page,
+                move |_| page.go_on_for_this_time()
             ));
             self.identity_button.connect_clicked(clone!(
                 #[weak]
@@ -137,6 +145,53 @@ impl StartupPage {
         self.attempt();
     }
 
+    /// Whether the library that was opened is for this run alone.
+    pub fn is_for_this_time(&self) -> bool {
+        self.imp().choice.borrow().is_for_this_time
+    }
+
+    /// Removes what was for this run alone.
+    pub fn forget_this_time(&self) {
+        self.imp().passing.take();
+    }
+
+    /// A file protects the key less than a keyring does, which a person has to know.
+    fn ask_for_file(&self) {
+        let question = adw::AlertDialog::new(
+            Some(&gettext("Keep the Key in a File?")),
+            Some(&gettext(
+                "The file is not encrypted. Whoever can read the files of this user account can write in the name of this device.",
+            )),
+        );
+        question.add_responses(&[
+            ("cancel", &gettext("_Cancel")),
+            ("keep", &gettext("_Keep in a File")),
+        ]);
+        question.set_default_response(Some("cancel"));
+        question.set_close_response("cancel");
+        let page = self.clone();
+        glib::spawn_future_local(async move {
+            if question.choose_future(Some(&page)).await == "keep" {
+                page.imp().choice.borrow_mut().makes_file = true;
+                page.attempt();
+            }
+        });
+    }
+
+    /// Goes on with a new key in a new folder, which are both gone with the window.
+    fn go_on_for_this_time(&self) {
+        let imp = self.imp();
+        let Ok(folder) = PassingFolder::new() else {
+            return self.show_problem(&gettext("There is no place for that either"));
+        };
+        if let Some(config) = &mut *imp.config.borrow_mut() {
+            folder.path().clone_into(&mut config.data_dir);
+        }
+        imp.choice.borrow_mut().is_for_this_time = true;
+        imp.passing.replace(Some(folder));
+        self.attempt();
+    }
+
     fn parent_window(&self) -> Option<gtk::Window> {
         self.root().and_downcast()
     }
@@ -163,7 +218,7 @@ impl StartupPage {
                 .accept_label(gettext("_Open"))
                 .build();
             let parent = page.parent_window();
-            let Ok(folder) = dialog.select_folder_future(parent.as_ref()).await else {
+            let Some(folder) = file_chooser::folder(&dialog, parent.as_ref()).await else {
                 return;
             };
             let Some(path) = folder.path() else {
@@ -234,6 +289,7 @@ impl StartupPage {
             .set_description(Some(&glib::markup_escape_text(&explanation.description)));
         imp.failed.set_icon_name(Some(explanation.icon_name));
         imp.key_file_button.set_visible(explanation.offers_key_file);
+        imp.passing_button.set_visible(explanation.offers_key_file);
         imp.identity_button.set_visible(explanation.offers_identity);
         imp.folder_button.set_visible(explanation.offers_folder);
         imp.problem.set_visible(false);

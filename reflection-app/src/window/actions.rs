@@ -12,11 +12,12 @@ use crate::preferences::PreferencesDialog;
 use crate::share::JoinDialog;
 
 /// Actions that need an open library.
-const SERVICE_ACTIONS: [&str; 4] = [
+const SERVICE_ACTIONS: [&str; 5] = [
     "win.preferences",
     "win.new-document",
     "win.join-document",
     "win.open-document",
+    "win.open-hit",
 ];
 
 impl Window {
@@ -38,6 +39,10 @@ impl Window {
                 window.open_document(&document);
             }
         });
+        let hit = <(String, u32, u32)>::static_variant_type();
+        klass.install_action("win.open-hit", Some(&hit), |window: &Self, _, hit| {
+            window.open_hit(hit);
+        });
         Self::install_shelf_actions(klass);
         Self::install_file_actions(klass);
         Self::install_people_actions(klass);
@@ -55,6 +60,20 @@ impl Window {
     pub(super) fn document_by_id(&self, id: Option<&glib::Variant>) -> Option<Document> {
         let topic = id?.str()?.parse().ok()?;
         self.service()?.documents().get(&topic)
+    }
+
+    /// Opens a document at what a search found in it: id, first character, the one after the last.
+    fn open_hit(&self, hit: Option<&glib::Variant>) {
+        let Some((id, from, to)) = hit.and_then(glib::Variant::get::<(String, u32, u32)>) else {
+            return;
+        };
+        if let Some(document) = self.document_by_id(Some(&id.to_variant())) {
+            self.open_document(&document);
+            if let Some(page) = &*self.imp().page.borrow() {
+                page.go_to(from..to);
+                page.focus_text();
+            }
+        }
     }
 
     async fn new_document(&self) {

@@ -14,6 +14,9 @@ use super::Window;
 /// How long saving and taking leave of others may take.
 const CLOSE_DEADLINE: Duration = Duration::from_millis(900);
 
+/// How long it may take to note where the caret is.
+const PLACE_DEADLINE: Duration = Duration::from_millis(200);
+
 /// How far a window is with closing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Closing {
@@ -50,6 +53,7 @@ impl Window {
 
     async fn close_service(&self, service: &Service) {
         self.set_visible(false);
+        self.keep_place().await;
         if service.close(CLOSE_DEADLINE).await.is_err() {
             self.set_visible(true);
             self.present();
@@ -61,8 +65,18 @@ impl Window {
             service.abandon(CLOSE_DEADLINE).await;
         }
         self.leave_page();
+        self.imp().startup_page.forget_this_time();
         self.imp().closing.set(Closing::Done);
         self.destroy();
+    }
+
+    /// Where the caret is goes to the disk while there is still somebody who writes it.
+    async fn keep_place(&self) {
+        let page = self.imp().page.borrow().clone();
+        if let Some(page) = page {
+            // A disk that hangs does not keep the window from closing.
+            let _ = glib::future_with_timeout(PLACE_DEADLINE, page.place_kept()).await;
+        }
     }
 
     async fn confirm_loss(&self) -> bool {

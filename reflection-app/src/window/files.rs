@@ -14,6 +14,7 @@ use reflection_doc::objects::{Document, FileError};
 
 use super::shelf::toast;
 use super::{Window, imp};
+use crate::components::file_chooser;
 
 /// Actions that need an open library.
 pub(super) const ACTIONS: [&str; 3] = ["win.import", "win.export-document", "win.export-all"];
@@ -63,6 +64,36 @@ impl Window {
         toasts.add_controller(target);
     }
 
+    /// Makes a document of a text that is dropped onto the list.
+    pub(super) fn accept_texts(&self) {
+        let target = gtk::DropTarget::new(glib::Type::STRING, gdk::DragAction::COPY);
+        target.connect_drop(clone!(
+            #[weak(rename_to = window)]
+            self,
+            #[upgrade_or]
+            false,
+            move |_, value, _, _| {
+                let text = value.get::<String>().unwrap_or_default();
+                let is_text = !text.trim().is_empty();
+                if is_text {
+                    glib::spawn_future_local(async move { window.take_text(&text).await });
+                }
+                is_text
+            }
+        ));
+        self.imp().library_page.add_controller(target);
+    }
+
+    async fn take_text(&self, text: &str) {
+        let Some(service) = self.service() else {
+            return;
+        };
+        match service.create_document_of(text).await {
+            Ok(document) => self.open_document(&document),
+            Err(_) => self.show_toast(&gettext("The document could not be made")),
+        }
+    }
+
     async fn choose_and_import(&self) {
         let texts = gtk::FileFilter::new();
         texts.set_name(Some(&gettext("Texts")));
@@ -76,11 +107,7 @@ impl Window {
             .accept_label(gettext("_Import"))
             .filters(&filters)
             .build();
-        // Not choosing is no error.
-        if let Ok(chosen) = dialog.open_multiple_future(Some(self)).await {
-            let files = chosen.iter::<gio::File>().filter_map(Result::ok);
-            self.import_files(files.collect());
-        }
+        self.import_files(file_chooser::open_several(&dialog, Some(self)).await);
     }
 
     /// Makes documents of files, now or once the library is open.
@@ -165,7 +192,7 @@ impl Window {
             .accept_label(gettext("_Export"))
             .initial_name(file_name(&document.title(), 1, Format::Markdown.ending()))
             .build();
-        let Ok(file) = dialog.save_future(Some(self)).await else {
+        let Some(file) = file_chooser::save(&dialog, Some(self)).await else {
             return;
         };
         let Ok(text) = service.text(document).await else {
@@ -192,8 +219,7 @@ impl Window {
             .title(gettext("Export All Documents to a Folder"))
             .accept_label(gettext("_Export"))
             .build();
-        let folder = dialog.select_folder_future(Some(self)).await;
-        let Some(folder) = folder.ok() else {
+        let Some(folder) = file_chooser::folder(&dialog, Some(self)).await else {
             return;
         };
         let counts = match folder.path() {

@@ -101,7 +101,13 @@ mod imp {
             window.set_service_actions_enabled(false);
             window.restore_size();
             window.accept_files();
+            window.accept_texts();
             window.watch_clipboard();
+            window.connect_is_active_notify(|window| {
+                if let Some(document) = window.shown_document().filter(|_| window.is_active()) {
+                    notifications::looked_at(window, &document);
+                }
+            });
             self.startup_page.connect_opened(clone!(
                 #[weak]
                 window,
@@ -162,6 +168,9 @@ impl Window {
         let imp = self.imp();
         let documents = service.documents();
         imp.library_page.show(&service);
+        let is_passing = imp.startup_page.is_for_this_time();
+        imp.library_page.set_is_for_this_time(is_passing);
+        imp.welcome_page.set_is_for_this_time(is_passing);
         keep_own_name(&service);
         if let Some(application) = self.application().and_downcast::<Application>() {
             notifications::follow(&application, &service);
@@ -239,7 +248,6 @@ impl Window {
             binding.unbind();
         }
         if let Some(page) = imp.page.take() {
-            Self::remember_caret(&page);
             page.leave();
         }
         self.set_title(Some(&gettext("Reflection")));

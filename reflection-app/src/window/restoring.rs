@@ -6,7 +6,6 @@ use adw::subclass::prelude::*;
 use reflection_doc::objects::Document;
 
 use super::Window;
-use crate::page::DocumentPage;
 use crate::preferences::settings;
 
 impl Window {
@@ -20,7 +19,7 @@ impl Window {
         settings.bind("is-maximized", self, "maximized").build();
     }
 
-    /// Opens the document that was open last, where it was left, if it is still there.
+    /// Opens the document that was open last, if it is still there.
     pub(super) fn restore_document(&self) {
         let settings = settings();
         let found = settings
@@ -29,29 +28,14 @@ impl Window {
             .ok()
             .and_then(|topic| self.service()?.documents().get(&topic));
         if let Some(document) = found {
-            let caret = settings.uint("caret");
             self.open_document(&document);
-            if let Some(page) = &*self.imp().page.borrow() {
-                page.go_to(caret);
-            }
         }
     }
 
     /// Notes which document is open. A setting that cannot be written is no reason to complain.
     pub(super) fn remember_document(document: Option<&Document>) {
         let id = document.map(Document::id).unwrap_or_default();
-        let settings = settings();
-        let _ = settings.set_string("open-document", &id);
-        let _ = settings.set_uint("caret", 0);
-    }
-
-    /// Notes where the caret is in the document that is being left.
-    pub(super) fn remember_caret(page: &DocumentPage) {
-        let settings = settings();
-        let id = page.document().map(|document| document.id());
-        if id.is_some_and(|id| id == settings.string("open-document").as_str()) {
-            let _ = settings.set_uint("caret", page.caret());
-        }
+        let _ = settings().set_string("open-document", &id);
     }
 
     /// Opens a document that a notification told of, now or once the library is open.

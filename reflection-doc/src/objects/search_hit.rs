@@ -2,6 +2,7 @@
 //! One document that was found, with what of it shows why.
 
 use std::cell::OnceCell;
+use std::ops::Range;
 
 use glib::subclass::prelude::*;
 
@@ -16,6 +17,7 @@ mod imp {
         pub(super) document: OnceCell<Document>,
         pub(super) title: OnceCell<library::Marked>,
         pub(super) snippet: OnceCell<library::Marked>,
+        pub(super) place: OnceCell<Range<usize>>,
     }
 
     #[glib::object_subclass]
@@ -40,6 +42,9 @@ impl SearchHit {
         let _ = imp.document.set(document);
         let _ = imp.title.set(hit.title);
         let _ = imp.snippet.set(hit.snippet);
+        if let Some(place) = hit.place {
+            let _ = imp.place.set(place);
+        }
         object
     }
 
@@ -56,5 +61,10 @@ impl SearchHit {
     /// The part of its text that shows why it was found.
     pub fn snippet(&self) -> library::Marked {
         self.imp().snippet.get().cloned().unwrap_or_default()
+    }
+
+    /// Where in the text what was looked for stands first, in Unicode scalar values.
+    pub fn place(&self) -> Option<Range<usize>> {
+        self.imp().place.get().cloned()
     }
 }

@@ -2,9 +2,12 @@
 //! The page of one document, for as long as it is shown.
 
 mod people;
+mod phase;
+mod places;
 mod standing;
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::ops::Range;
 use std::time::Duration;
 
 use adw::prelude::*;
@@ -12,8 +15,9 @@ use adw::subclass::prelude::*;
 use gettextrs::gettext;
 use glib::clone;
 use gtk::{CompositeTemplate, TemplateChild, gdk, glib};
-use reflection_doc::objects::{Document, DocumentPhase, SaveState, Service, Trouble};
+use reflection_doc::objects::{Document, SaveState, Service};
 
+use self::phase::known_text;
 use super::authorship::Authorship;
 use super::find_bar::FindBar;
 use super::menu::document_menu;
@@ -35,6 +39,22 @@ const AUTHORSHIP_DELAY: Duration = Duration::from_millis(300);
 /// How long everything has to be saved before the page says so. It never says so too early; this
 /// only keeps the words from changing with every key.
 const SAVED_DELAY: Duration = Duration::from_millis(350);
+
+const CONTROL: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK;
+const CONTROL_SHIFT: gdk::ModifierType = CONTROL.union(gdk::ModifierType::SHIFT_MASK);
+
+/// The keys of the page. What is added here belongs into the window of shortcuts, too.
+pub const SHORTCUTS: [(gdk::Key, gdk::ModifierType, &str); 9] = [
+    (gdk::Key::s, CONTROL_SHIFT, "page.share"),
+    (gdk::Key::f, CONTROL, "page.find"),
+    (gdk::Key::h, CONTROL, "page.replace"),
+    (gdk::Key::g, CONTROL, "page.find-next"),
+    (gdk::Key::g, CONTROL_SHIFT, "page.find-previous"),
+    (gdk::Key::p, CONTROL_SHIFT, "page.preview"),
+    (gdk::Key::p, CONTROL, "page.print"),
+    (gdk::Key::o, CONTROL_SHIFT, "page.outline"),
+    (gdk::Key::y, CONTROL_SHIFT, "page.history"),
+];
 
 mod imp {
     use super::*;
@@ -96,8 +116,8 @@ mod imp {
         pub(super) is_left: Cell<bool>,
         /// Whether the text is to get the keyboard once it is there.
         pub(super) wants_focus: Cell<bool>,
-        /// Where the caret is to be once the text is there, in characters.
-        pub(super) wanted_caret: Cell<Option<u32>>,
+        /// What is to be selected once the text is there, in characters.
+        pub(super) wanted_place: RefCell<Option<Range<u32>>>,
         /// Waiting to show a spinner.
         pub(super) spinner: RefCell<Option<glib::SourceId>>,
         /// What the label says of saving, which follows the truth with a delay in one direction.
@@ -156,19 +176,7 @@ mod imp {
             klass.install_action("page.print", None, |page: &super::DocumentPage, _, _| {
                 page.print();
             });
-            let control = gdk::ModifierType::CONTROL_MASK;
-            let shift = gdk::ModifierType::SHIFT_MASK;
-            for (key, modifiers, action) in [
-                (gdk::Key::s, control | shift, "page.share"),
-                (gdk::Key::f, control, "page.find"),
-                (gdk::Key::h, control, "page.replace"),
-                (gdk::Key::g, control, "page.find-next"),
-                (gdk::Key::g, control | shift, "page.find-previous"),
-                (gdk::Key::p, control | shift, "page.preview"),
-                (gdk::Key::p, control, "page.print"),
-                (gdk::Key::o, control | shift, "page.outline"),
-                (gdk::Key::y, control | shift, "page.history"),
-            ] {
+            for (key, modifiers, action) in SHORTCUTS {
                 klass.add_binding_action(key, modifiers, action);
             }
         }
@@ -206,7 +214,7 @@ mod imp {
                 page,
                 move |popover| {
                     if let Some(document) = page.document() {
-                        popover.show_text(&document.text());
+                        popover.show_text(&known_text(&document));
                     }
                 }
             ));
@@ -214,8 +222,7 @@ mod imp {
                 #[weak]
                 page,
                 move |_, at| {
-                    page.set_is_previewing(false);
-                    page.go_to(at);
+                    page.go_to(at..at);
                     page.focus_text();
                 }
             ));
@@ -270,6 +277,8 @@ impl DocumentPage {
         imp.menu_button
             .set_menu_model(Some(&document_menu(document)));
         page.follow();
+        let caret = document.last_caret();
+        imp.wanted_place.replace(Some(caret..caret));
         document.open();
         page.show_title();
         page.show_phase();
@@ -282,37 +291,13 @@ impl DocumentPage {
         self.imp().document.get().cloned()
     }
 
-    /// Gives the keyboard to the text, as soon as there is one.
-    pub fn focus_text(&self) {
-        let imp = self.imp();
-        imp.wants_focus.set(true);
-        if imp.stack.visible_child_name().as_deref() == Some("text") {
-            imp.wants_focus.set(false);
-            imp.text_view.grab_focus();
-        }
-    }
-
-    /// Puts the caret there, in characters, as soon as there is a text.
-    pub fn go_to(&self, at_char: u32) {
-        let imp = self.imp();
-        if imp.stack.visible_child_name().as_deref() == Some("text") {
-            imp.text_view.go_to(at_char);
-        } else {
-            imp.wanted_caret.set(Some(at_char));
-        }
-    }
-
-    /// Where the caret is, in characters.
-    pub fn caret(&self) -> u32 {
-        self.imp().text_view.caret()
-    }
-
     /// Ends the showing: the document may let its text go. The page is of no use afterwards.
     pub fn leave(&self) {
         let imp = self.imp();
         if imp.is_left.replace(true) {
             return;
         }
+        self.keep_place();
         for (object, handler) in imp.handlers.take() {
             object.disconnect(handler);
         }
@@ -363,6 +348,7 @@ impl DocumentPage {
         };
         on("title", Self::show_title);
         on("phase", Self::show_phase);
+        on("has-cached-text", Self::show_ahead);
         on("is-waiting", Self::show_phase);
         on("is-read-only", Self::show_access);
         on("people-here", Self::announce_people);
@@ -384,6 +370,7 @@ impl DocumentPage {
                 self,
                 move |_| {
                     page.imp().text_view.restore_place();
+                    page.tell_who_is_away();
                     page.follow_people();
                     if page.is_previewing() {
                         page.show_phase();
@@ -436,7 +423,7 @@ impl DocumentPage {
         let selected = buffer
             .selection_bounds()
             .map(|(from, to)| buffer.slice(&from, &to, true));
-        statistics_dialog(&document.text(), selected.as_deref()).present(Some(self));
+        statistics_dialog(&known_text(&document), selected.as_deref()).present(Some(self));
     }
 
     fn show_history(&self) {
@@ -464,59 +451,6 @@ impl DocumentPage {
         self.show_banner();
     }
 
-    fn show_phase(&self) {
-        let Some(document) = self.document() else {
-            return;
-        };
-        let imp = self.imp();
-        if let Some(source) = imp.spinner.take() {
-            source.remove();
-        }
-        match document.phase() {
-            DocumentPhase::Open => self.show_text(&document),
-            DocumentPhase::Failed => self.show_failure(&document),
-            DocumentPhase::Closed | DocumentPhase::Opening => {
-                imp.text_view.text_buffer().detach();
-                imp.stack.set_visible_child_name("nothing");
-                let page = self.downgrade();
-                let source = glib::timeout_add_local_once(SPINNER_DELAY, move || {
-                    if let Some(page) = page.upgrade() {
-                        page.imp().spinner.take();
-                        page.imp().stack.set_visible_child_name("opening");
-                    }
-                });
-                imp.spinner.replace(Some(source));
-            }
-        }
-    }
-
-    fn show_text(&self, document: &Document) {
-        let imp = self.imp();
-        if !imp.text_view.text_buffer().is_attached() {
-            imp.text_view.text_buffer().attach(document);
-            self.show_reversible();
-            self.mark_authors_soon();
-        }
-        self.show_access();
-        let name = if document.is_waiting() {
-            "waiting"
-        } else if self.is_previewing() {
-            imp.preview_view.set_markdown(&document.text());
-            "preview"
-        } else {
-            "text"
-        };
-        imp.stack.set_visible_child_name(name);
-        if name == "text"
-            && let Some(at_char) = imp.wanted_caret.take()
-        {
-            imp.text_view.go_to(at_char);
-        }
-        if name == "text" && imp.wants_focus.replace(false) {
-            imp.text_view.grab_focus();
-        }
-    }
-
     fn print(&self) {
         let Some(document) = self.document() else {
             return;
@@ -529,25 +463,5 @@ impl DocumentPage {
         {
             window.show_toast(&gettext("The document could not be printed"));
         }
-    }
-
-    fn show_failure(&self, document: &Document) {
-        let imp = self.imp();
-        let (title, description, may_help) = match document.trouble() {
-            Trouble::Unreadable => (
-                gettext("Kept for Others"),
-                gettext("This device keeps a copy of the document without being able to read it"),
-                false,
-            ),
-            _ => (
-                gettext("The Text Cannot Be Read"),
-                gettext("It is left as it is on the disk"),
-                true,
-            ),
-        };
-        imp.failed.set_title(&title);
-        imp.failed.set_description(Some(&description));
-        imp.again_button.set_visible(may_help);
-        imp.stack.set_visible_child_name("failed");
     }
 }

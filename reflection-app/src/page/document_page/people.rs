@@ -7,6 +7,7 @@ use gettextrs::{gettext, ngettext};
 use gtk::glib;
 
 use super::{AUTHORSHIP_DELAY, DocumentPage};
+use crate::notifications;
 use crate::page::remote_cursors::RemoteCursor;
 
 impl DocumentPage {
@@ -57,6 +58,14 @@ impl DocumentPage {
                 imp.authorship.show(buffer, &document);
             }
             _ => imp.authorship.hide(buffer),
+        }
+    }
+
+    /// Whoever has another window before them hears of changes by a notification.
+    pub(super) fn tell_who_is_away(&self) {
+        let window = self.root().and_downcast::<crate::window::Window>();
+        if let (Some(window), Some(document)) = (window, self.document()) {
+            notifications::shown_changed(&window, &document);
         }
     }
 

@@ -9,6 +9,7 @@ use gtk::glib;
 use reflection_doc::objects::Service;
 
 use super::PreferencesDialog;
+use crate::components::file_chooser;
 
 /// What the backup of a key is called unless somebody has a better idea.
 const BACKUP_NAME: &str = "reflection.key";
@@ -87,7 +88,7 @@ impl PreferencesDialog {
             .initial_name(BACKUP_NAME)
             .build();
         let window = self.root().and_downcast::<gtk::Window>();
-        let Ok(file) = chooser.save_future(window.as_ref()).await else {
+        let Some(file) = file_chooser::save(&chooser, window.as_ref()).await else {
             return;
         };
         let written = match file.path() {

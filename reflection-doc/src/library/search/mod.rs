@@ -10,7 +10,7 @@ mod query;
 mod snippet;
 mod words;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use reflection_node::access::TopicId;
 use reflection_node::rusqlite::Connection;
@@ -34,6 +34,9 @@ pub struct SearchHit {
     pub title: Marked,
     /// The part of its text that shows why it was found.
     pub snippet: Marked,
+    /// Where the first hit of that part stands in the text as it was searched, in Unicode scalar
+    /// values. `None` where only the title has one.
+    pub place: Option<Range<usize>>,
 }
 
 /// What a search found.
@@ -102,10 +105,12 @@ fn answer(
             };
             let is_known = hits.iter().any(|hit| hit.topic == found.topic);
             if !is_known && !local::is_hidden(connection, &found.topic)? {
+                let (snippet, place) = snippet(&found.text, query);
                 hits.push(SearchHit {
                     topic: found.topic,
                     title: mark(&found.title, query),
-                    snippet: snippet(&found.text, query),
+                    snippet,
+                    place,
                 });
             }
             Ok(ControlFlow::Continue(()))

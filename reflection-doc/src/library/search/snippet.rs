@@ -89,8 +89,9 @@ pub(super) fn mark(text: &str, query: &Query) -> Marked {
     cut(text, 0..text.len(), &found)
 }
 
-/// The part of a text that shows most of what was searched for.
-pub(super) fn snippet(text: &str, query: &Query) -> Marked {
+/// The part of a text that shows most of what was searched for, and where the first hit in it
+/// stands in the text, in Unicode scalar values; `None` where the text has none.
+pub(super) fn snippet(text: &str, query: &Query) -> (Marked, Option<Range<usize>>) {
     let span_bytes = SNIPPET_CHARS_MAX - LEAD_CHARS_MAX;
     let shown_from = |found: &[Hit], first: usize| {
         let end = found[first].bytes.start + span_bytes;
@@ -112,13 +113,18 @@ pub(super) fn snippet(text: &str, query: &Query) -> Marked {
     });
     let best = (0..found.len())
         .max_by_key(|first| (shown_from(&found, *first), std::cmp::Reverse(*first)));
-    let hit = best.map_or(0, |best| found[best].bytes.start);
+    let bytes = best.map(|best| found[best].bytes.clone());
+    let hit = bytes.as_ref().map_or(0, |bytes| bytes.start);
+    let place = bytes.map(|bytes| {
+        let at = text[..bytes.start].chars().count();
+        at..at + text[bytes].chars().count()
+    });
     let start = lead(text, hit);
     let end = text[start..]
         .char_indices()
         .nth(SNIPPET_CHARS_MAX)
         .map_or(text.len(), |(byte, _)| start + byte);
-    cut(text, start..end, &found)
+    (cut(text, start..end, &found), place)
 }
 
 /// Where to begin so that some of what stands before a hit is seen: at a word.
@@ -188,7 +194,12 @@ mod tests {
     /// Hits are shown in brackets.
     #[track_caller]
     fn check(text: &str, query: &str, expected: &str) {
-        let shown: String = snippet(text, &Query::parse(query).unwrap())
+        let (marked, place) = snippet(text, &Query::parse(query).unwrap());
+        let first = marked.pieces().into_iter().find(|(_, is_hit)| *is_hit);
+        let at_place = place.map(|place| text.chars().skip(place.start).take(place.len()));
+        let at_place = at_place.map(Iterator::collect::<String>);
+        assert_eq!(first.map(|(piece, _)| piece), at_place, "the first hit");
+        let shown: String = marked
             .pieces()
             .iter()
             .map(|(piece, is_hit)| {
@@ -216,7 +227,8 @@ mod tests {
     fn the_part_with_most_of_what_was_searched_for_is_shown() {
         let far = "filler ".repeat(100);
         let text = format!("apple {far}apple and pear {far}");
-        let shown = snippet(&text, &Query::parse("pear apple").unwrap());
+        let (shown, place) = snippet(&text, &Query::parse("pear apple").unwrap());
+        assert_eq!(place.unwrap().start, "apple ".len() + far.len());
         assert!(shown.text.starts_with('…') && shown.text.ends_with('…'));
         assert!(shown.text.contains("apple and pear"), "{}", shown.text);
         assert_eq!(shown.hits.len(), 2);

@@ -49,6 +49,8 @@ impl Document {
         let _ = imp.library.set(library.clone());
         let _ = imp.topic.set(summary.topic);
         imp.refresh_status();
+        imp.last_caret
+            .set(u32::try_from(summary.local.caret).unwrap_or(u32::MAX));
         object.show_summary(summary);
         object
     }
@@ -95,6 +97,22 @@ impl Document {
     /// never is where the text was not worked out yet, and after the phase has changed.
     pub fn cached_text(&self) -> Option<String> {
         self.imp().cached_text.borrow().clone()
+    }
+
+    /// Where the caret was when somebody looked at it here last, in Unicode scalar values. The text
+    /// may have become shorter since.
+    pub fn last_caret(&self) -> u32 {
+        self.imp().last_caret.get()
+    }
+
+    /// Takes note that somebody looked at it, and where the caret was left.
+    pub async fn left_at(&self, caret: u32) {
+        let imp = self.imp();
+        imp.last_caret.set(caret);
+        if let Some((library, topic)) = imp.handles() {
+            // The next showing begins elsewhere, and nothing worse.
+            let _ = library.used(&topic, caret.into()).await;
+        }
     }
 
     /// Takes over an insertion that was made here, at a position in Unicode scalar values.

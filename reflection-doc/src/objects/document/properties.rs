@@ -40,6 +40,8 @@ pub struct Document {
     /// Whether it came by a code rather than being made here.
     pub(super) is_joined: Cell<bool>,
     pub(super) is_marking_read: Cell<bool>,
+    /// Where the caret was when somebody looked at it last.
+    pub(super) last_caret: Cell<u32>,
     /// Whether it was asked who takes part.
     pub(super) has_met_people: Cell<bool>,
     /// The names and colours that those who are here say they have.
@@ -130,6 +132,7 @@ impl Default for Document {
             others_wrote: Cell::default(),
             is_joined: Cell::default(),
             is_marking_read: Cell::default(),
+            last_caret: Cell::default(),
             has_met_people: Cell::default(),
             said: RefCell::default(),
             introduced: RefCell::default(),

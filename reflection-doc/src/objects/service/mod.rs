@@ -185,8 +185,13 @@ impl Service {
 
     /// Makes an empty document.
     pub async fn create_document(&self) -> Result<Document, ServiceError> {
+        self.create_document_of("").await
+    }
+
+    /// Makes a document with a first text.
+    pub async fn create_document_of(&self, text: &str) -> Result<Document, ServiceError> {
         let library = self.library()?;
-        let topic = library.create("").await?;
+        let topic = library.create(text).await?;
         self.shown(&library, &topic).await
     }
 
@@ -224,7 +229,8 @@ impl Service {
         self.imp().key.get().cloned()
     }
 
-    fn library(&self) -> Result<Library, ServiceError> {
+    /// What is underneath; the objects keep themselves in step with it.
+    pub fn library(&self) -> Result<Library, ServiceError> {
         self.imp()
             .library
             .get()

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What takes the place of the text while there is none: nothing, a spinner, what is known of it
+//! already, or why it cannot be read.
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use gettextrs::gettext;
+use gtk::glib;
+use reflection_doc::objects::{Document, DocumentPhase, Trouble};
+
+use super::{DocumentPage, SPINNER_DELAY};
+
+impl DocumentPage {
+    pub(super) fn show_phase(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        let imp = self.imp();
+        if let Some(source) = imp.spinner.take() {
+            source.remove();
+        }
+        match document.phase() {
+            DocumentPhase::Open => self.show_text(&document),
+            DocumentPhase::Failed => self.show_failure(&document),
+            DocumentPhase::Closed | DocumentPhase::Opening => {
+                imp.text_view.text_buffer().detach();
+                imp.text_view.set_editable(false);
+                if document.has_cached_text() {
+                    return self.show_ahead();
+                }
+                imp.stack.set_visible_child_name("nothing");
+                let page = self.downgrade();
+                let source = glib::timeout_add_local_once(SPINNER_DELAY, move || {
+                    if let Some(page) = page.upgrade() {
+                        page.imp().spinner.take();
+                        page.imp().stack.set_visible_child_name("opening");
+                    }
+                });
+                imp.spinner.replace(Some(source));
+            }
+        }
+    }
+
+    /// Shows the text as it was last worked out, to be read while the document is being loaded.
+    pub(super) fn show_ahead(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        let imp = self.imp();
+        let Some(text) = document
+            .cached_text()
+            .filter(|_| document.phase() == DocumentPhase::Opening)
+        else {
+            return;
+        };
+        if let Some(source) = imp.spinner.take() {
+            source.remove();
+        }
+        imp.text_view.text_buffer().show_ahead(&text);
+        self.show_text_page(&document);
+    }
+
+    fn show_text(&self, document: &Document) {
+        let imp = self.imp();
+        if !imp.text_view.text_buffer().is_attached() {
+            imp.text_view.text_buffer().attach(document);
+            self.show_reversible();
+            self.mark_authors_soon();
+        }
+        self.show_access();
+        if document.is_waiting() {
+            imp.stack.set_visible_child_name("waiting");
+        } else {
+            self.show_text_page(document);
+        }
+    }
+
+    /// Brings the text or its preview to the front, and the caret to where it is wanted.
+    fn show_text_page(&self, document: &Document) {
+        let imp = self.imp();
+        if self.is_previewing() {
+            imp.preview_view.set_markdown(&known_text(document));
+            imp.stack.set_visible_child_name("preview");
+            return;
+        }
+        imp.stack.set_visible_child_name("text");
+        if let Some(place) = imp.wanted_place.take() {
+            imp.text_view.go_to_range(&place);
+        }
+        if imp.wants_focus.replace(false) {
+            imp.text_view.grab_focus();
+        }
+    }
+
+    fn show_failure(&self, document: &Document) {
+        let imp = self.imp();
+        let (title, description, may_help) = match document.trouble() {
+            Trouble::Unreadable => (
+                gettext("Kept for Others"),
+                gettext("This device keeps a copy of the document without being able to read it"),
+                false,
+            ),
+            _ => (
+                gettext("The Text Cannot Be Read"),
+                gettext("It is left as it is on the disk"),
+                true,
+            ),
+        };
+        imp.failed.set_title(&title);
+        imp.failed.set_description(Some(&description));
+        imp.again_button.set_visible(may_help);
+        imp.stack.set_visible_child_name("failed");
+    }
+}
+
+/// The text of the document, or while that is loading the last one known.
+pub(super) fn known_text(document: &Document) -> String {
+    let ahead = document.cached_text();
+    ahead.unwrap_or_else(|| document.text())
+}
