@@ -58,9 +58,11 @@ pub(crate) struct Shared {
     documents: RwLock<HashMap<TopicId, KnownDocument>>,
     /// Counts changes of the set of documents.
     documents_changed: watch::Sender<u64>,
+    /// Those who are told which documents were added or removed.
+    documents_followers: Followers,
     status: Mutex<HashMap<TopicId, BTreeMap<AuthorId, Reported>>>,
-    /// Counts changes of the sessions' state.
-    status_changed: watch::Sender<u64>,
+    /// Counts how often a peer has come into some document or gone from it.
+    peers_changed: watch::Sender<u64>,
     /// Those who are told in which documents it changed.
     status_followers: Followers,
 }
@@ -89,8 +91,9 @@ impl Shared {
             replication,
             documents: RwLock::new(documents),
             documents_changed: watch::channel(0).0,
+            documents_followers: Followers::default(),
             status: Mutex::default(),
-            status_changed: watch::channel(0).0,
+            peers_changed: watch::channel(0).0,
             status_followers: Followers::default(),
         }
     }
@@ -121,6 +124,7 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(topic, stored.into());
         self.documents_changed.send_modify(|count| *count += 1);
+        self.documents_followers.tell(&[topic]);
         // A replica of the whole library keeps it too.
         self.replication.assignments_changed();
         self.events.emit(&Event::DocumentAdded { topic });
@@ -155,6 +159,7 @@ impl Shared {
         self.rooms.remove(topic);
         self.lock_online().retain(|(known, _)| known != topic);
         self.documents_changed.send_modify(|count| *count += 1);
+        self.documents_followers.tell(&[*topic]);
         self.replication.assignments_changed();
         self.replication.storage_changed();
         self.events.emit(&Event::DocumentDeleted { topic: *topic });
@@ -162,6 +167,11 @@ impl Shared {
 
     pub(crate) fn watch_documents(&self) -> watch::Receiver<u64> {
         self.documents_changed.subscribe()
+    }
+
+    /// Listens to which documents are added or removed from now on.
+    pub(crate) fn follow_documents(&self) -> Arc<Touched> {
+        self.documents_followers.follow()
     }
 
     /// Listens to a document's commits, beginning with what is stored now.
@@ -212,10 +222,15 @@ impl Shared {
         }
         drop(all);
         if is_current && before.map(|(_, status)| status) != status {
-            self.status_changed.send_modify(|count| *count += 1);
+            if before.is_some() != status.is_some() {
+                self.peers_changed.send_modify(|count| *count += 1);
+            }
             self.status_followers.tell(&[topic]);
             self.events.emit(&Event::DocumentStatus { topic });
-            self.note_online(topic, peer);
+            // Each operation changes how each peer stands, and hardly any who is there.
+            if self.lock_online().contains(&(topic, peer)) != status.is_some() {
+                self.note_online(topic, peer);
+            }
         }
     }
 
@@ -260,6 +275,7 @@ impl Shared {
         status: Option<PeerStatus>,
     ) {
         let mut changed = Vec::new();
+        let mut has_moved = false;
         {
             let mut all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             for (topic, number) in statuses {
@@ -271,6 +287,7 @@ impl Shared {
                         None => peers.remove(&peer),
                     };
                     if before.map(|(_, status)| status) != status {
+                        has_moved |= before.is_some() != status.is_some();
                         changed.push(*topic);
                     }
                 }
@@ -282,7 +299,9 @@ impl Shared {
         if changed.is_empty() {
             return;
         }
-        self.status_changed.send_modify(|count| *count += 1);
+        if has_moved {
+            self.peers_changed.send_modify(|count| *count += 1);
+        }
         self.status_followers.tell(&changed);
         let is_few = changed.len() <= EVENTS_AT_ONCE_MAX;
         for topic in changed {
@@ -327,8 +346,9 @@ impl Shared {
         self.status_followers.follow()
     }
 
-    pub(crate) fn watch_status(&self) -> watch::Receiver<u64> {
-        self.status_changed.subscribe()
+    /// Listens to peers coming into documents and going from them.
+    pub(crate) fn watch_peers(&self) -> watch::Receiver<u64> {
+        self.peers_changed.subscribe()
     }
 }
 

@@ -164,7 +164,7 @@ fn start(endpoint: &Endpoint) -> Gossip {
 impl Actor {
     async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let mut rooms = self.shared.rooms.watch();
-        let mut status = self.shared.watch_status();
+        let mut peers = self.shared.watch_peers();
         let cancel = self.cancel.clone();
         loop {
             let turned = self.turn().await;
@@ -180,7 +180,7 @@ impl Actor {
                     None => break,
                 },
                 _ = rooms.changed() => Ok(()),
-                _ = status.changed() => Ok(()),
+                _ = peers.changed() => Ok(()),
                 () = sleep_until(due) => Ok(()),
             };
             if handled.is_err() {

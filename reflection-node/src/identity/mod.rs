@@ -7,5 +7,6 @@
 mod author;
 mod key_file;
 
+pub(crate) use author::VerifyingKeys;
 pub use author::{AuthorId, AuthorKey, ParseAuthorIdError};
 pub use key_file::{KeyFileError, load_key_file, load_or_create_key_file, save_key_file};

@@ -296,7 +296,7 @@ impl Served {
             AbortOnDropHandle::new(tokio::spawn(read_control(receive, control_sender)));
         let _acceptor =
             AbortOnDropHandle::new(tokio::spawn(accept(self.connection.clone(), opened_sender)));
-        let mut documents = self.shared.watch_documents();
+        let documents = self.shared.follow_documents();
         let grown = self.shared.commits.follow();
         let mut paths = self.connection.path_events();
         let mut deadline = Instant::now() + patience(STRANGER_TIMEOUT);
@@ -332,13 +332,10 @@ impl Served {
                     }
                     Told::HasRoom => Err("there is room again".into()),
                 },
-                changed = documents.changed() => match changed {
-                    Ok(()) => {
-                        deadline = Instant::now() + patience(STRANGER_TIMEOUT);
-                        self.documents_changed(&mut send).await
-                    }
-                    Err(_) => Err("closed here".into()),
-                },
+                topics = documents.next() => {
+                    deadline = Instant::now() + patience(STRANGER_TIMEOUT);
+                    self.documents_changed(&topics, &mut send).await
+                }
                 Some(_) = paths.next() => self.rerouted(),
                 () = tokio::time::sleep_until(deadline), if !self.has_common => {
                     self.is_stranger = true;
@@ -394,22 +391,27 @@ impl Served {
         Ok(())
     }
 
-    async fn documents_changed(&mut self, send: &mut SendStream) -> Result<(), String> {
-        let keys = self.shared.all_keys();
-        let present: HashSet<TopicId> = keys.iter().map(DocumentKeys::topic).collect();
-        let mut gone = Vec::new();
-        for topic in self.matching.known() {
-            if !present.contains(&topic) {
-                gone.extend(self.matching.common_token_of(&topic));
-                self.matching.remove(&topic);
-                self.leave(&topic);
+    /// These documents were added or removed.
+    async fn documents_changed(
+        &mut self,
+        topics: &HashSet<TopicId>,
+        send: &mut SendStream,
+    ) -> Result<(), String> {
+        let (mut present, mut gone) = (Vec::new(), Vec::new());
+        for topic in topics {
+            if let Some(document) = self.shared.document(topic) {
+                present.push(document.keys);
+            } else if self.matching.knows(topic) {
+                gone.extend(self.matching.common_token_of(topic));
+                self.matching.remove(topic);
+                self.leave(topic);
             }
         }
         for tokens in gone.chunks(TOKENS_PER_FRAME_MAX) {
             let tokens = tokens.to_vec();
             say(send, &Frame::Gone { tokens }).await?;
         }
-        let added = self.matching.add(&keys);
+        let added = self.matching.add(&present);
         if added.is_empty() {
             Ok(())
         } else {

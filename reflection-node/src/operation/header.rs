@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The header: a CBOR array of twelve elements in deterministic encoding (RFC 8949 §4.2).
 
-use ed25519_dalek::Signature;
+use ed25519_dalek::{Signature, VerifyingKey};
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 
@@ -188,13 +188,15 @@ impl Header {
     }
 
     pub(crate) fn verify_signature(&self) -> bool {
-        self.author.verifying_key().is_some_and(|key| {
-            key.verify_strict(
-                &self.signed_message(),
-                &Signature::from_bytes(&self.signature),
-            )
+        let key = self.author.verifying_key();
+        key.is_some_and(|key| self.is_signed_with(&key))
+    }
+
+    /// The same where the author's key has been made already.
+    pub(crate) fn is_signed_with(&self, key: &VerifyingKey) -> bool {
+        let signature = Signature::from_bytes(&self.signature);
+        key.verify_strict(&self.signed_message(), &signature)
             .is_ok()
-        })
     }
 }
 

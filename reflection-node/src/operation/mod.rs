@@ -15,7 +15,7 @@ pub(crate) use header::NewHeader;
 pub use header::{Header, HeaderError};
 
 use crate::access::DocumentKeys;
-use crate::identity::{AuthorId, AuthorKey};
+use crate::identity::{AuthorId, AuthorKey, VerifyingKeys};
 
 /// Largest sealed body, in bytes.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -137,10 +137,20 @@ impl Operation {
     /// Checks that the operation belongs to the document of `keys`, that its author signed it,
     /// and, where it opens a log, that the author may write.
     pub(crate) fn verify(&self, keys: &DocumentKeys) -> Result<(), OperationError> {
+        self.verify_with(keys, &mut VerifyingKeys::default())
+    }
+
+    /// The same for one of many, whose authors' keys have been made already.
+    pub(crate) fn verify_with(
+        &self,
+        keys: &DocumentKeys,
+        authors: &mut VerifyingKeys,
+    ) -> Result<(), OperationError> {
         if self.header.topic != keys.topic() {
             return Err(OperationError::WrongTopic);
         }
-        if !self.header.verify_signature() {
+        let author = authors.of(&self.header.author);
+        if !author.is_some_and(|key| self.header.is_signed_with(key)) {
             return Err(OperationError::BadSignature);
         }
         match &self.header.write_proof {

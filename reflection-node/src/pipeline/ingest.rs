@@ -10,7 +10,7 @@ use super::forks::note;
 use super::steps::STEPS;
 use super::{Delivery, History, Processed, Processor, Refusal};
 use crate::access::{BodyContext, DocumentKeys, decrypt_body};
-use crate::identity::AuthorId;
+use crate::identity::{AuthorId, VerifyingKeys};
 use crate::operation::{ForkProof, Kind, Operation, OperationError};
 use crate::replication::quota::Room;
 use crate::store::StoreError;
@@ -65,6 +65,7 @@ pub(crate) struct Ingested {
 /// Costs some 30 µs each; runs beside the writing thread.
 pub(crate) fn verify_batch(
     keys: &DocumentKeys,
+    authors: &mut VerifyingKeys,
     operations: Vec<Operation>,
 ) -> (Vec<Verified>, Vec<(AuthorId, OperationError)>) {
     let mut verified = Vec::with_capacity(operations.len());
@@ -75,9 +76,9 @@ pub(crate) fn verify_batch(
             operation,
             body: None,
         };
-        let passed = STEPS
-            .iter()
-            .try_fold(candidate, |candidate, step| step.pass(keys, candidate));
+        let passed = STEPS.iter().try_fold(candidate, |candidate, step| {
+            step.pass(keys, authors, candidate)
+        });
         match passed {
             Ok(candidate) => verified.push(candidate),
             Err(error) => refused.push((author, error)),

@@ -8,12 +8,18 @@
 
 use super::Verified;
 use crate::access::{BodyContext, CipherError, DocumentKeys, decrypt_body};
+use crate::identity::VerifyingKeys;
 use crate::operation::OperationError;
 
 /// One step.
 pub(super) trait Step: Sync {
     /// Lets an operation pass, perhaps with more known of it than before, or refuses it.
-    fn pass(&self, keys: &DocumentKeys, candidate: Verified) -> Result<Verified, OperationError>;
+    fn pass(
+        &self,
+        keys: &DocumentKeys,
+        authors: &mut VerifyingKeys,
+        candidate: Verified,
+    ) -> Result<Verified, OperationError>;
 }
 
 /// All steps, in their order.
@@ -23,8 +29,13 @@ pub(super) const STEPS: [&dyn Step; 2] = [&Signature, &Seal];
 struct Signature;
 
 impl Step for Signature {
-    fn pass(&self, keys: &DocumentKeys, candidate: Verified) -> Result<Verified, OperationError> {
-        candidate.operation.verify(keys)?;
+    fn pass(
+        &self,
+        keys: &DocumentKeys,
+        authors: &mut VerifyingKeys,
+        candidate: Verified,
+    ) -> Result<Verified, OperationError> {
+        candidate.operation.verify_with(keys, authors)?;
         Ok(candidate)
     }
 }
@@ -36,6 +47,7 @@ impl Step for Seal {
     fn pass(
         &self,
         keys: &DocumentKeys,
+        _: &mut VerifyingKeys,
         mut candidate: Verified,
     ) -> Result<Verified, OperationError> {
         let context = BodyContext {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::Commit;
@@ -11,7 +12,7 @@ use crate::identity::AuthorId;
 use crate::operation::{Kind, OperationId};
 use crate::store::documents::DocumentRow;
 use crate::store::operations::{self, Position};
-use crate::store::{Readers, StoreError, forks};
+use crate::store::{READ_HERE_MAX, Readers, StoreError, forks};
 
 /// Most operations that one call of [`DocumentStream::next`] gives.
 const BATCH_OPERATIONS_MAX: usize = 1_000;
@@ -111,18 +112,22 @@ impl DocumentStream {
     /// The next operations that are stored already; none if all have been given.
     pub async fn stored(&mut self) -> Result<Vec<Delivered>, StreamError> {
         let (row, position, keys) = (self.row, self.position, self.keys.clone());
-        let (batch, generation) = self
-            .readers
-            .run(move |connection| {
-                let found = operations::after(connection, row, position, BATCH_OPERATIONS_MAX)?;
-                let batch = found
-                    .into_iter()
-                    .map(|(position, operation)| open_operation(&keys, position, &operation))
-                    .collect::<Result<Vec<_>, _>>()?;
-                // Only now: what replaced others was committed together with the number.
-                Ok((batch, forks::generation(connection, row)?))
-            })
-            .await?;
+        let read = move |connection: &Connection| {
+            let found = operations::after(connection, row, position, BATCH_OPERATIONS_MAX)?;
+            let batch = found
+                .into_iter()
+                .map(|(position, operation)| open_operation(&keys, position, &operation))
+                .collect::<Result<Vec<_>, _>>()?;
+            // Only now: what replaced others was committed together with the number.
+            Ok((batch, forks::generation(connection, row)?))
+        };
+        let newest = self.commits.borrow().position;
+        let is_few = (newest - position).unsigned_abs() <= READ_HERE_MAX;
+        let (batch, generation) = if is_few {
+            self.readers.run_here(read).await?
+        } else {
+            self.readers.run(read).await?
+        };
         if generation != self.generation {
             return Err(StreamError::Rebuilt);
         }

@@ -10,6 +10,7 @@ use super::*;
 use crate::access::{
     Access, BodyContext, Code, DocumentKeys, DocumentSecret, TopicId, encrypt_body,
 };
+use crate::identity::VerifyingKeys;
 use crate::operation::{ForkProof, Kind, NewHeader, Operation, OperationId};
 use crate::store::documents::StoredDocument;
 use crate::store::{StoreError, documents, forks, operations, prepare};
@@ -121,7 +122,8 @@ impl Machine {
     }
 
     fn hears(&mut self, said: &[Operation]) -> Ingested {
-        let (verified, refused) = verify_batch(&self.keys, said.to_vec());
+        let (verified, refused) =
+            verify_batch(&self.keys, &mut VerifyingKeys::default(), said.to_vec());
         assert!(refused.is_empty());
         ingest(&self.connection, &mut self.processor, &self.keys, verified).unwrap()
     }
@@ -158,7 +160,8 @@ impl Machine {
 
     /// Meets somebody who holds its log as `theirs`.
     fn mends(&mut self, theirs: &[Operation]) -> Mended {
-        let (verified, _) = verify_batch(&self.keys, theirs.to_vec());
+        let (verified, _) =
+            verify_batch(&self.keys, &mut VerifyingKeys::default(), theirs.to_vec());
         mend(&self.connection, &mut self.processor, &self.keys, verified).unwrap()
     }
 
@@ -316,7 +319,7 @@ fn a_refused_compaction_leaves_everything_as_it_was_and_is_remembered() {
         Kind::Compaction,
         b"all",
     );
-    let (verified, _) = verify_batch(&keys, vec![good]);
+    let (verified, _) = verify_batch(&keys, &mut VerifyingKeys::default(), vec![good]);
     ingest(&bob.connection, &mut bob.processor, &keys, verified).unwrap();
     assert_eq!(bob.sequences(&author.id()), [3]);
     assert!(

@@ -21,7 +21,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use folder::{DataFolder, FolderError};
-pub(crate) use readers::Readers;
+pub(crate) use readers::{READ_HERE_MAX, Readers};
 pub(crate) use schema::{check_author, open_connection, prepare};
 #[cfg(feature = "testing")]
 pub(crate) use writer::{Committer, Job};

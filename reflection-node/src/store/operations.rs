@@ -11,6 +11,7 @@ use crate::identity::AuthorId;
 use crate::operation::{Operation, OperationId};
 use crate::shared::now_us;
 use crate::sync::heights::{AUTHORS_MAX, Head, Heights};
+use crate::sync::session::Request;
 
 /// Most bytes of operations that one read brings into memory.
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -290,6 +291,42 @@ pub(crate) fn range(
     from: u64,
     count: u64,
 ) -> Result<Vec<Operation>, StoreError> {
+    let mut operations = Vec::new();
+    let mut room = READ_BYTES_MAX;
+    let request = Request {
+        author: *author,
+        from,
+        count,
+        is_answer: false,
+    };
+    read_range(connection, document, &request, &mut operations, &mut room)?;
+    Ok(operations)
+}
+
+/// Like [`range`], of several logs, with some megabytes for all of them.
+pub(crate) fn ranges(
+    connection: &Connection,
+    document: DocumentRow,
+    requests: &[Request],
+) -> Result<Vec<Operation>, StoreError> {
+    let mut operations = Vec::new();
+    let mut room = READ_BYTES_MAX;
+    for request in requests {
+        if room == 0 {
+            break;
+        }
+        read_range(connection, document, request, &mut operations, &mut room)?;
+    }
+    Ok(operations)
+}
+
+fn read_range(
+    connection: &Connection,
+    document: DocumentRow,
+    request: &Request,
+    operations: &mut Vec<Operation>,
+    room: &mut usize,
+) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT header, body FROM operations
          WHERE document = ?1 AND author = (SELECT id FROM authors WHERE key = ?2)
@@ -297,21 +334,18 @@ pub(crate) fn range(
     )?;
     let mut rows = statement.query(params![
         document.0,
-        author.as_bytes().as_slice(),
-        to_sql(from),
-        to_sql(count),
+        request.author.as_bytes().as_slice(),
+        to_sql(request.from),
+        to_sql(request.count),
     ])?;
-    let mut operations = Vec::new();
-    let mut bytes = 0;
-    while let Some(row) = rows.next()? {
+    while *room > 0
+        && let Some(row) = rows.next()?
+    {
         let operation = decode(row.get(0)?, row.get(1)?)?;
-        bytes += operation.len_bytes();
+        *room = room.saturating_sub(operation.len_bytes());
         operations.push(operation);
-        if bytes >= READ_BYTES_MAX {
-            break;
-        }
     }
-    Ok(operations)
+    Ok(())
 }
 
 /// Operations of a document accepted after `position`, in order of acceptance, with their places.

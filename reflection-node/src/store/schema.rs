@@ -113,6 +113,9 @@ pub(crate) fn open_connection(path: &Path, is_writer: bool) -> Result<Connection
         // What is deleted is overwritten, so that a deleted document leaves nothing in the file.
         connection.pragma_update(None, "secure_delete", "ON")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
+        // What a savepoint would bring back is kept in memory instead of in a file, which is made
+        // and written for every other transaction else.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
     }
     Ok(connection)
 }

@@ -6,8 +6,10 @@
 //! answered. `C` is what jobs may use besides the connection: the application lives there.
 
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::{StoreError, storage};
@@ -16,6 +18,12 @@ use super::{StoreError, storage};
 const QUEUE_JOBS_MAX: usize = 1024;
 /// Most jobs joined into one transaction, which bounds how long a commit can take.
 const GROUP_JOBS_MAX: usize = 256;
+
+/// How long what need not wait for the disk may wait for more of its kind, where there is much.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
+/// It waits a millisecond for each job of the last tenth of a second beyond these few.
+const LOAD_TIME: Duration = Duration::from_millis(100);
+const LOAD_FREE: f64 = 6.0;
 
 /// How often it is tried to empty the write-ahead log while others read.
 const CHECKPOINT_ATTEMPTS: u32 = 10;
@@ -70,10 +78,12 @@ impl<C> Job<C> {
     }
 }
 
+/// For what SQLite does outside of transactions only.
+type Outside = Box<dyn FnOnce(&Connection) + Send>;
+
 enum Message<C> {
     Job(Job<C>),
-    /// For what SQLite does outside of transactions only.
-    Outside(Box<dyn FnOnce(&Connection) + Send>),
+    Outside(Outside),
     Stop(oneshot::Sender<()>),
 }
 
@@ -100,9 +110,12 @@ impl<C: Send + 'static> Writer<C> {
     /// Starts the thread. It owns the connection and the context until it stops.
     pub(crate) fn spawn(connection: Connection, context: C) -> std::io::Result<Self> {
         let (jobs, queue) = async_channel::bounded(QUEUE_JOBS_MAX);
+        let clock = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || write(connection, context, &queue))?;
+            .spawn(move || write(connection, context, &queue, &clock))?;
         Ok(Self {
             handle: WriterHandle { jobs },
             thread: Some(thread),
@@ -220,30 +233,111 @@ impl<C> Committer<C> {
     }
 }
 
-fn write<C>(connection: Connection, context: C, queue: &async_channel::Receiver<Message<C>>) {
+/// How much there was to do lately.
+struct Load {
+    /// Jobs of some tenth of a second; older ones count less and less.
+    jobs: f64,
+    seen: Instant,
+}
+
+impl Load {
+    fn new() -> Self {
+        Self {
+            jobs: 0.0,
+            seen: Instant::now(),
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn done(&mut self, jobs: usize, now: Instant) {
+        let since = now.saturating_duration_since(self.seen);
+        let faded = self.jobs * (-since.as_secs_f64() / LOAD_TIME.as_secs_f64()).exp();
+        self.jobs = faded + jobs as f64;
+        self.seen = now;
+    }
+
+    /// How long after the last transaction the next one is to begin. Where a few people write that
+    /// is at once. Where many do, each transaction wakes everybody, and a few milliseconds make one
+    /// of several.
+    fn pause(&self) -> Duration {
+        let pause = (self.jobs - LOAD_FREE).max(0.0) / 1000.0;
+        Duration::from_secs_f64(pause.min(PAUSE_MAX.as_secs_f64()))
+    }
+}
+
+/// What is done at once.
+struct Group<C> {
+    jobs: Vec<Job<C>>,
+    outside: Option<Outside>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl<C> Group<C> {
+    fn new(first: Message<C>) -> Self {
+        let mut group = Self {
+            jobs: Vec::new(),
+            outside: None,
+            stop: None,
+        };
+        group.add(first);
+        group
+    }
+
+    fn add(&mut self, message: Message<C>) {
+        match message {
+            Message::Job(job) => self.jobs.push(job),
+            Message::Outside(work) => self.outside = Some(work),
+            Message::Stop(stopped) => self.stop = Some(stopped),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.stop.is_none() && self.outside.is_none() && self.jobs.len() < GROUP_JOBS_MAX
+    }
+
+    /// Whether somebody is waiting who may not be kept so.
+    fn is_urgent(&self) -> bool {
+        let is_durable = |job: &Job<C>| job.durability == Durability::Durable;
+        !self.has_room() || self.jobs.iter().any(is_durable)
+    }
+}
+
+fn write<C>(
+    connection: Connection,
+    context: C,
+    queue: &async_channel::Receiver<Message<C>>,
+    clock: &Runtime,
+) {
     let mut committer = Committer::new(connection, context);
+    let mut load = Load::new();
     while let Ok(first) = queue.recv_blocking() {
-        let mut group = Vec::new();
-        let mut stop = None;
-        let mut outside = None;
-        let mut next = Some(first);
-        while let Some(message) = next.take() {
-            match message {
-                Message::Job(job) => group.push(job),
-                Message::Outside(work) => outside = Some(work),
-                Message::Stop(stopped) => stop = Some(stopped),
+        let mut group = Group::new(first);
+        let due = load.seen + load.pause();
+        loop {
+            while group.has_room()
+                && let Ok(next) = queue.try_recv()
+            {
+                group.add(next);
             }
-            if stop.is_none() && outside.is_none() && group.len() < GROUP_JOBS_MAX {
-                next = queue.try_recv().ok();
+            if group.is_urgent() || due <= Instant::now() {
+                break;
+            }
+            let next =
+                clock.block_on(async { tokio::time::timeout_at(due.into(), queue.recv()).await });
+            match next {
+                Ok(Ok(next)) => group.add(next),
+                Ok(Err(_)) | Err(_) => break,
             }
         }
-        if !group.is_empty() {
-            committer.commit(group);
+        let jobs = group.jobs.len();
+        if jobs > 0 {
+            committer.commit(group.jobs);
+            load.done(jobs, Instant::now());
         }
-        if let Some(work) = outside {
+        if let Some(work) = group.outside {
             work(&committer.connection);
         }
-        if let Some(stopped) = stop {
+        if let Some(stopped) = group.stop {
             queue.close();
             let mut rest = Vec::new();
             while let Ok(message) = queue.try_recv() {
@@ -322,4 +416,38 @@ fn run_group<C>(
     }
     connection.execute_batch("COMMIT")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long the writing thread pauses when so many jobs have come each second for a while.
+    fn pause_at(jobs_a_second: u64) -> Duration {
+        let (mut load, interval) = (
+            Load::new(),
+            Duration::from_micros(1_000_000 / jobs_a_second),
+        );
+        let mut now = load.seen;
+        for _ in 0..jobs_a_second {
+            now += interval;
+            load.done(1, now);
+        }
+        load.pause()
+    }
+
+    #[test]
+    fn transactions_wait_for_company_only_where_much_is_written() {
+        assert_eq!(pause_at(20), Duration::ZERO);
+        assert_eq!(pause_at(50), Duration::ZERO);
+        let some = pause_at(150);
+        assert!(some > Duration::from_millis(5) && some < Duration::from_millis(15));
+        assert_eq!(pause_at(2_000), PAUSE_MAX);
+        // What was long ago does not count.
+        let mut load = Load::new();
+        load.done(200, load.seen);
+        assert_eq!(load.pause(), PAUSE_MAX);
+        load.done(1, load.seen + Duration::from_secs(1));
+        assert_eq!(load.pause(), Duration::ZERO);
+    }
 }

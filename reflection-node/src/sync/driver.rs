@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use iroh::endpoint::{RecvStream, SendStream};
+use rusqlite::Connection;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -25,14 +26,14 @@ use super::patience;
 use super::session::{Request, Session};
 use crate::access::{Access, TopicId};
 use crate::events::Event;
-use crate::identity::AuthorId;
+use crate::identity::{AuthorId, VerifyingKeys};
 use crate::operation::{ForkProof, Operation, OperationError};
 use crate::pipeline::{
     Commit, Commits, Evidence, Ingested, Mended, Verified, examine, ingest, mend, verify_batch,
 };
 use crate::replication::progress;
 use crate::shared::{KnownDocument, PeerStatus, Shared};
-use crate::store::{Durability, StoreError, forks, operations, peers};
+use crate::store::{Durability, READ_HERE_MAX, StoreError, forks, operations, peers};
 
 /// Kibibytes of received frames that wait for the machine.
 const INCOMING_KIB_MAX: usize = 2 * 1024;
@@ -45,6 +46,10 @@ const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Writes that wait, each of some kibibytes or one frame.
 const OUTGOING_WRITES_MAX: usize = 4;
+/// So much is checked at once where it stands: to wake another thread for it and to wait for that
+/// one takes as long, and where many people write it is most of what there is to do.
+const CHECKED_HERE_OPERATIONS: usize = 8;
+const CHECKED_HERE_BYTES: usize = 16 * 1024;
 
 /// Why a document's session with a peer ended.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +155,13 @@ pub(crate) struct Outcome {
 
 /// A frame and its size on the wire, in bytes.
 type Incoming = (Frame, usize, OwnedSemaphorePermit);
-type Verifying = JoinHandle<(Vec<Verified>, Vec<(AuthorId, OperationError)>)>;
+/// What passed, what did not, and the keys that were made for it.
+type Checked = (
+    Vec<Verified>,
+    Vec<(AuthorId, OperationError)>,
+    VerifyingKeys,
+);
+type Verifying = Pin<Box<dyn Future<Output = Result<Checked, JoinError>> + Send>>;
 type Storing = Pin<Box<dyn Future<Output = Result<Ingested, StoreError>> + Send>>;
 /// Something that is being done about a log that goes on in two ways.
 type Work<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
@@ -163,6 +174,8 @@ pub(crate) struct Driver {
     topic: TopicId,
     document: KnownDocument,
     exchange: Exchange,
+    /// Of those whose operations the peer has sent.
+    authors: VerifyingKeys,
     commits: tokio::sync::watch::Receiver<Commit>,
     verifying: Option<Verifying>,
     storing: Option<Storing>,
@@ -189,6 +202,7 @@ impl Driver {
         exchange.committed(&commits.borrow());
         Self {
             exchange,
+            authors: VerifyingKeys::default(),
             shared,
             peer,
             topic,
@@ -264,8 +278,9 @@ impl Driver {
                 }
                 verified = optional(self.verifying.as_mut()) => {
                     self.verifying = None;
-                    let (verified, refused) =
+                    let (verified, refused, authors) =
                         verified.map_err(|error| DriverError::Connection(error.to_string()))?;
+                    self.authors = authors;
                     self.exchange.verified(verified, refused)?;
                 }
                 ingested = optional(self.storing.as_mut()) => {
@@ -298,14 +313,9 @@ impl Driver {
     /// Begins what the machine asks for.
     fn act(&mut self, action: Action) {
         match action {
-            Action::Verify(batch) => {
-                let keys = self.document.keys.clone();
-                self.verifying = Some(tokio::task::spawn_blocking(move || {
-                    verify_batch(&keys, batch)
-                }));
-            }
+            Action::Verify(batch) => self.verifying = Some(self.verify(batch)),
             Action::Store(batch) => self.storing = Some(self.store(batch)),
-            Action::Read(request) => self.reading = Some(self.read(request)),
+            Action::Read(requests) => self.reading = Some(self.read(requests)),
             Action::Examine(evidence) => self.examining = Some(self.examine(evidence)),
             Action::Compare(head) => self.comparing = Some(self.compare(head)),
             Action::Mend(branch) => self.mending = Some(self.mend(branch)),
@@ -319,6 +329,22 @@ impl Driver {
                 let (row, peer) = (self.document.row, self.peer);
                 tokio::spawn(async move { confirm(&shared, row, peer, confirmed).await });
             }
+        }
+    }
+
+    fn verify(&mut self, batch: Vec<Operation>) -> Verifying {
+        let bytes: usize = batch.iter().map(Operation::len_bytes).sum();
+        let is_short = batch.len() <= CHECKED_HERE_OPERATIONS && bytes <= CHECKED_HERE_BYTES;
+        let keys = self.document.keys.clone();
+        let mut authors = std::mem::take(&mut self.authors);
+        let check = move || {
+            let (verified, refused) = verify_batch(&keys, &mut authors, batch);
+            (verified, refused, authors)
+        };
+        if is_short {
+            Box::pin(std::future::ready(Ok(check())))
+        } else {
+            Box::pin(tokio::task::spawn_blocking(check))
         }
     }
 
@@ -393,7 +419,9 @@ impl Driver {
         Box::pin(async move {
             let after = Arc::clone(&shared);
             let checking = keys.clone();
-            let verifying = tokio::task::spawn_blocking(move || verify_batch(&checking, branch));
+            let verifying = tokio::task::spawn_blocking(move || {
+                verify_batch(&checking, &mut VerifyingKeys::default(), branch)
+            });
             let (verified, _) = verifying
                 .await
                 .map_err(|error| StoreError::Commit(error.to_string()))?;
@@ -413,21 +441,17 @@ impl Driver {
         })
     }
 
-    fn read(&self, request: Request) -> Reading {
+    fn read(&self, requests: Vec<Request>) -> Reading {
         let (shared, row) = (Arc::clone(&self.shared), self.document.row);
+        let count: u64 = requests.iter().map(|request| request.count).sum();
         Box::pin(async move {
-            shared
-                .readers
-                .run(move |connection| {
-                    operations::range(
-                        connection,
-                        row,
-                        &request.author,
-                        request.from,
-                        request.count,
-                    )
-                })
-                .await
+            let read =
+                move |connection: &Connection| operations::ranges(connection, row, &requests);
+            if count <= READ_HERE_MAX {
+                shared.readers.run_here(read).await
+            } else {
+                shared.readers.run(read).await
+            }
         })
     }
 

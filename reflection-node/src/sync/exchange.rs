@@ -77,7 +77,7 @@ pub(crate) enum Action {
     /// Store and process these, then call [`Exchange::stored`].
     Store(Vec<Verified>),
     /// Read these, then call [`Exchange::read`].
-    Read(Request),
+    Read(Vec<Request>),
     /// See what these prove, then call [`Exchange::examined`].
     Examine(Vec<Evidence>),
     /// Compare this with our own log, then call [`Exchange::compared`].
@@ -132,7 +132,7 @@ pub(crate) struct Exchange {
     is_verifying: bool,
     verified: Option<Vec<Verified>>,
     is_storing: bool,
-    reading: Option<Request>,
+    reading: Vec<Request>,
     /// What is yet to be examined. Nothing is stored meanwhile: what follows a proof may need it.
     evidence: Vec<Evidence>,
     is_examining: bool,
@@ -169,7 +169,7 @@ impl Exchange {
             is_verifying: false,
             verified: None,
             is_storing: false,
-            reading: None,
+            reading: Vec::new(),
             evidence: Vec::new(),
             is_examining: false,
             own_log: OwnLog::default(),
@@ -312,8 +312,8 @@ impl Exchange {
 
     /// Takes the result of [`Action::Read`].
     pub(crate) fn read(&mut self, operations: Vec<Operation>) -> Result<(), ExchangeError> {
-        let request = self.reading.take();
-        if request.is_some_and(|request| request.is_answer) {
+        let requests = std::mem::take(&mut self.reading);
+        if requests.iter().any(|request| request.is_answer) {
             let frames = self.session.answered(operations);
             self.ready.extend(frames.iter().map(Frame::encode));
             return Ok(());
@@ -393,12 +393,11 @@ impl Exchange {
         {
             self.ready.push_back(frame.encode());
         }
-        if self.reading.is_none()
-            && self.ready.is_empty()
-            && let Some(request) = self.session.next_request()
-        {
-            self.reading = Some(request);
-            return Some(Action::Read(request));
+        if self.reading.is_empty() && self.ready.is_empty() {
+            self.reading = self.session.next_requests();
+            if !self.reading.is_empty() {
+                return Some(Action::Read(self.reading.clone()));
+            }
         }
         self.look(now);
         self.news.pop_front()

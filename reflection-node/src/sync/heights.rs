@@ -60,6 +60,17 @@ impl Heights {
         }
     }
 
+    /// The authors whose logs end otherwise than before. None of them goes away.
+    pub(crate) fn changed_since(&self, before: &Self) -> impl Iterator<Item = AuthorId> {
+        // Both are in the same order.
+        let mut before = before.0.iter().peekable();
+        self.0.iter().filter_map(move |(author, head)| {
+            while before.next_if(|(known, _)| *known < author).is_some() {}
+            let known = before.next_if(|(known, _)| *known == author);
+            (known.map(|(_, known)| known) != Some(head)).then_some(*author)
+        })
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&AuthorId, &Head)> {
         self.0.iter()
     }

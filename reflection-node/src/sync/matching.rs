@@ -36,9 +36,15 @@ pub(crate) struct Matching {
     salts: Salts,
     /// The token that the remote side would use, for each document here.
     by_remote_token: HashMap<Token, TopicId>,
-    own_tokens: HashMap<TopicId, Token>,
+    tokens: HashMap<TopicId, Tokens>,
     common: HashSet<TopicId>,
     tokens_seen: usize,
+}
+
+/// How the two sides call a document.
+struct Tokens {
+    own: Token,
+    remote: Token,
 }
 
 /// What follows from a frame.
@@ -56,7 +62,7 @@ impl Matching {
             remote,
             salts,
             by_remote_token: HashMap::new(),
-            own_tokens: HashMap::new(),
+            tokens: HashMap::new(),
             common: HashSet::new(),
             tokens_seen: 0,
         }
@@ -67,21 +73,23 @@ impl Matching {
     pub(crate) fn add(&mut self, documents: &[DocumentKeys]) -> Vec<TopicId> {
         let mut added = Vec::new();
         for keys in documents {
-            if self.own_tokens.contains_key(&keys.topic()) {
+            if self.knows(&keys.topic()) {
                 continue;
             }
-            self.own_tokens
-                .insert(keys.topic(), token(keys, &self.salts, &self.own));
-            let remote = token(keys, &self.salts, &self.remote);
-            self.by_remote_token.insert(remote, keys.topic());
+            let tokens = Tokens {
+                own: token(keys, &self.salts, &self.own),
+                remote: token(keys, &self.salts, &self.remote),
+            };
+            self.by_remote_token.insert(tokens.remote, keys.topic());
+            self.tokens.insert(keys.topic(), tokens);
             added.push(keys.topic());
         }
         added
     }
 
-    /// The documents that were made known.
-    pub(crate) fn known(&self) -> Vec<TopicId> {
-        self.own_tokens.keys().copied().collect()
+    /// Whether a document was made known.
+    pub(crate) fn knows(&self, topic: &TopicId) -> bool {
+        self.tokens.contains_key(topic)
     }
 
     /// The peer does not take part in a document any more. `None` where it never did.
@@ -98,9 +106,10 @@ impl Matching {
 
     /// Forgets a document.
     pub(crate) fn remove(&mut self, topic: &TopicId) {
-        self.own_tokens.remove(topic);
         self.common.remove(topic);
-        self.by_remote_token.retain(|_, known| known != topic);
+        if let Some(tokens) = self.tokens.remove(topic) {
+            self.by_remote_token.remove(&tokens.remote);
+        }
     }
 
     /// Frames that offer `topics`, padded with tokens drawn from `random`.
@@ -111,7 +120,7 @@ impl Matching {
     ) -> Vec<Frame> {
         let mut tokens: Vec<Token> = topics
             .iter()
-            .filter_map(|topic| self.own_tokens.get(topic).copied())
+            .filter_map(|topic| self.token_of(topic))
             .collect();
         while tokens.is_empty() || !tokens.len().is_multiple_of(OFFER_PADDING) {
             tokens.push(random());
@@ -144,7 +153,7 @@ impl Matching {
         let answer = is_offer.then(|| Frame::Match {
             tokens: shared
                 .iter()
-                .filter_map(|topic| self.own_tokens.get(topic).copied())
+                .filter_map(|topic| self.token_of(topic))
                 .collect(),
         });
         // What is offered again was forgotten there meanwhile, and is begun anew.
@@ -178,7 +187,7 @@ impl Matching {
 
     /// Our own token for a document.
     pub(crate) fn token_of(&self, topic: &TopicId) -> Option<Token> {
-        self.own_tokens.get(topic).copied()
+        self.tokens.get(topic).map(|tokens| tokens.own)
     }
 }
 

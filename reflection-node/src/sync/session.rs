@@ -9,7 +9,10 @@
 //! The machine is told what arrives ([`Session::receive`]), what is committed here and what of that
 //! is on the disk ([`Session::committed`]), and what was read from the store for the peer
 //! ([`Session::supplied`]); it is asked for frames to send ([`Session::next_frame`]) and for the
-//! next operations to read ([`Session::next_request`]). What it sends is bounded by who asks.
+//! next operations to read ([`Session::next_requests`]). What it sends is bounded by who asks.
+//!
+//! Nothing that happens makes it look at all logs: with a hundred people who write, and a session
+//! with each, that would be most of what a processor has to do. See `open.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -20,10 +23,8 @@ use super::proof::{Transcript, is_equal};
 use crate::access::DocumentKeys;
 use crate::identity::AuthorId;
 use crate::operation::{ForkProof, Operation};
+use open::OpenLogs;
 use questions::Answer;
-
-/// Most operations asked of the store at once.
-const REQUEST_OPERATIONS_MAX: u64 = 256;
 
 /// Most proofs of forks taken from a peer in one session.
 const PROOFS_MAX: usize = 1_024;
@@ -104,6 +105,8 @@ pub(crate) struct Session {
     theirs: Heights,
     /// What the peer has, or will have when what we sent arrives.
     sent: Heights,
+    /// Of which logs something is to be sent, told or heard.
+    open: OpenLogs,
     /// Heads as they were when our digest was made.
     compared: Arc<Heights>,
     is_done_sent: bool,
@@ -170,7 +173,7 @@ impl Session {
     }
 
     fn new(keys: DocumentKeys, transcript: Transcript, state: State, ours: Arc<Heights>) -> Self {
-        Self {
+        let mut session = Self {
             keys,
             transcript,
             is_opener: state == State::Opening,
@@ -182,6 +185,7 @@ impl Session {
             told: Heights::default(),
             theirs: Heights::default(),
             sent: Heights::default(),
+            open: OpenLogs::default(),
             is_done_sent: false,
             is_done_received: false,
             stuck: BTreeSet::new(),
@@ -195,7 +199,9 @@ impl Session {
             questions: VecDeque::new(),
             asked: VecDeque::new(),
             times_asked: 0,
-        }
+        };
+        session.review_all();
+        session
     }
 
     /// Takes a frame of the peer.
@@ -232,7 +238,10 @@ impl Session {
             (State::Listing | State::Live, Frame::Declined { logs }) => {
                 let own = self.own();
                 let is_own = logs.iter().any(|(author, _)| *author == own);
-                self.declined.extend(logs);
+                for (author, sequence) in logs {
+                    self.declined.insert(author, sequence);
+                    self.review(&author);
+                }
                 if self.declined.len() > AUTHORS_MAX {
                     return Err(SessionError::TooManyAuthors);
                 }
@@ -285,8 +294,10 @@ impl Session {
             self.theirs = (*self.compared).clone();
             self.sent = self.theirs.clone();
             self.state = State::Live;
+            self.review_all();
             return;
         }
+        self.review_all();
         // Before the heads, upon which the peer begins to send.
         while let Some(frame) = self.refusals().or_else(|| self.proof()) {
             self.outbox.push_back(frame);
@@ -318,6 +329,7 @@ impl Session {
             if !self.theirs.raise(author, head) || !self.sent.raise(author, head) {
                 return Err(SessionError::TooManyAuthors);
             }
+            self.review(&author);
         }
         Ok(())
     }
@@ -325,8 +337,17 @@ impl Session {
     /// Takes what is committed here now, and what of it is on the disk; the peer is told of what it
     /// did not send itself too, so that it neither sends it nor doubts that it arrived.
     pub(crate) fn committed(&mut self, ours: Arc<Heights>, durable: Arc<Heights>) {
+        let mut changed: Vec<AuthorId> = Vec::new();
+        for (now, before) in [(&ours, &self.ours), (&durable, &self.durable)] {
+            if !Arc::ptr_eq(now, before) {
+                changed.extend(now.changed_since(before));
+            }
+        }
         self.ours = ours;
         self.durable = durable;
+        for author in &changed {
+            self.review(author);
+        }
     }
 
     /// The next frame to send, other than operations.
@@ -351,7 +372,7 @@ impl Session {
             self.answers.pop_front();
             return Some(Self::answer_end());
         }
-        if !self.is_done_sent && self.next_request().is_none() {
+        if !self.is_done_sent && !self.has_requests() {
             self.is_done_sent = true;
             return Some(Frame::Done);
         }
@@ -367,53 +388,6 @@ impl Session {
             logs.push(log);
         }
         (!logs.is_empty()).then_some(Frame::Declined { logs })
-    }
-
-    /// Heads that grew since we last told, apart from our own operations that are yet to be sent:
-    /// those speak for themselves.
-    fn news(&mut self) -> Option<Frame> {
-        let heads: Vec<(AuthorId, Head)> = self
-            .durable
-            .iter()
-            .filter(|(author, head)| {
-                head.next > self.told.next(author) && self.sent.next(author) >= head.next
-            })
-            .take(HEADS_PER_FRAME_MAX)
-            .map(|(author, head)| (*author, *head))
-            .collect();
-        if heads.is_empty() {
-            return None;
-        }
-        for (author, head) in &heads {
-            self.told.raise(*author, *head);
-        }
-        Some(Frame::Heads { heads, last: true })
-    }
-
-    /// Operations that the peer lacks and that are committed here.
-    pub(crate) fn next_request(&self) -> Option<Request> {
-        if self.state != State::Live {
-            return None;
-        }
-        if let Some(answer) = self.answers.front()
-            && answer.from < answer.until
-        {
-            return Some(Request {
-                author: answer.author,
-                from: answer.from,
-                count: (answer.until - answer.from).min(REQUEST_OPERATIONS_MAX),
-                is_answer: true,
-            });
-        }
-        self.ours.iter().find_map(|(author, head)| {
-            let from = self.sent.next(author).max(head.base);
-            (from < head.next && !self.is_declined(author, head)).then(|| Request {
-                author: *author,
-                from,
-                count: (head.next - from).min(REQUEST_OPERATIONS_MAX),
-                is_answer: false,
-            })
-        })
     }
 
     /// Whether the peer has refused this log. One that was opened anew above the place is sent.
@@ -435,6 +409,7 @@ impl Session {
                 };
                 self.sent.raise(operation.author(), head);
                 self.told.raise(operation.author(), head);
+                self.review(&operation.author());
                 let (header, body) = operation.into_parts();
                 Frame::Operation { header, body }
             })
@@ -451,6 +426,7 @@ impl Session {
         let is_bounded = self.theirs.raise(operation.author(), head)
             && self.sent.raise(operation.author(), head);
         if is_bounded {
+            self.review(&operation.author());
             Ok(())
         } else {
             Err(SessionError::TooManyAuthors)
@@ -502,12 +478,7 @@ impl Session {
     /// Whether the peer has told to have everything that is committed here, and was told so in
     /// turn, apart from what it has refused: that it will never have.
     pub(crate) fn is_in_step(&self) -> bool {
-        self.state == State::Live
-            && self.ours.iter().all(|(author, head)| {
-                let is_known = self.told.next(author) >= head.next;
-                (is_known && self.theirs.agrees_with(author, head))
-                    || self.is_declined(author, head)
-            })
+        self.state == State::Live && self.open.unconfirmed.is_empty()
     }
 
     /// Whether the exchange is still being set up; a driver does not wait for ever for that.
@@ -529,6 +500,7 @@ impl Session {
     }
 }
 
+mod open;
 mod questions;
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,7 @@ impl Side {
             .insert((operation.author(), operation.header().sequence), operation);
         let heights = Self::heights(&self.operations);
         self.session.committed(Arc::clone(&heights), heights);
+        assert!(self.session.is_reviewed());
     }
 
     /// Frames that this side sends until it has nothing more to say.
@@ -45,18 +46,26 @@ impl Side {
         loop {
             if let Some(frame) = self.session.next_frame() {
                 frames.push(frame);
-            } else if let Some(request) = self.session.next_request() {
-                let found = (request.from..request.from + request.count)
-                    .map(|sequence| self.operations[&(request.author, sequence)].clone())
-                    .collect();
-                frames.extend(if request.is_answer {
-                    self.session.answered(found)
-                } else {
-                    self.session.supplied(found)
-                });
-            } else {
+                continue;
+            }
+            assert!(self.session.is_reviewed());
+            let requests = self.session.next_requests();
+            if requests.is_empty() {
                 return frames;
             }
+            let is_answer = requests.iter().any(|request| request.is_answer);
+            let found = requests
+                .iter()
+                .flat_map(|request| {
+                    (request.from..request.from + request.count)
+                        .map(|sequence| self.operations[&(request.author, sequence)].clone())
+                })
+                .collect();
+            frames.extend(if is_answer {
+                self.session.answered(found)
+            } else {
+                self.session.supplied(found)
+            });
         }
     }
 
@@ -72,6 +81,7 @@ impl Side {
                 self.operations_received += 1;
                 self.store(operation);
             }
+            assert!(self.session.is_reviewed());
         }
         Ok(())
     }
@@ -188,6 +198,37 @@ fn both_sides_get_what_they_lack_and_nothing_twice() {
         (alice.operations_received, bob.operations_received),
         (3, 700)
     );
+}
+
+#[test]
+fn what_several_have_written_is_read_at_once() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(BTreeMap::new(), BTreeMap::new());
+    talk(&mut alice, &mut bob);
+    let others: Vec<AuthorKey> = (0..5).map(|_| AuthorKey::generate()).collect();
+    for key in &others {
+        alice.store(world.operation(key, 0));
+        alice.store(world.operation(key, 1));
+    }
+    let requests = alice.session.next_requests();
+    assert_eq!(requests.len(), others.len());
+    assert!(requests.iter().all(|request| request.count == 2));
+    talk(&mut alice, &mut bob);
+    assert_equal(&alice, &bob);
+    // What does not fit into one look waits for the next.
+    for (key, sequence) in others
+        .iter()
+        .flat_map(|key| (2..102).map(move |at| (key, at)))
+    {
+        alice.store(world.operation(key, sequence));
+    }
+    let requests = alice.session.next_requests();
+    assert_eq!(
+        requests.iter().map(|request| request.count).sum::<u64>(),
+        256
+    );
+    talk(&mut alice, &mut bob);
+    assert_equal(&alice, &bob);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::world::{Task, World, store_job};
 use super::{Person, Sabotage};
 use crate::events::Event;
+use crate::identity::VerifyingKeys;
 use crate::operation::{Operation, OperationId};
 use crate::pipeline::{Commit, Ingested, verify_batch};
 use crate::shared::PeerStatus;
@@ -275,11 +276,11 @@ impl<P: Person> World<P> {
         let (who, with, remote) = (end.who, end.with, end.remote);
         match action {
             Action::Verify(batch) => self.after_ms(5, Task::Verify { end: number, batch }),
-            Action::Read(request) => self.after_ms(
+            Action::Read(requests) => self.after_ms(
                 10,
                 Task::Read {
                     end: number,
-                    request,
+                    requests,
                 },
             ),
             Action::Store(batch) => {
@@ -346,7 +347,11 @@ impl<P: Person> World<P> {
         let Some(end) = self.talks.ends.get_mut(&number) else {
             return;
         };
-        let (verified, refused) = verify_batch(&self.people[end.who].keys, batch);
+        let (verified, refused) = verify_batch(
+            &self.people[end.who].keys,
+            &mut VerifyingKeys::default(),
+            batch,
+        );
         if let Some((_, error)) = refused.first() {
             self.oracle
                 .breaks(format!("an honest operation was refused: {error}"));
@@ -357,20 +362,14 @@ impl<P: Person> World<P> {
         self.act(number);
     }
 
-    pub(super) fn read(&mut self, number: u64, request: &Request) {
+    pub(super) fn read(&mut self, number: u64, requests: &[Request]) {
         let Some(end) = self.talks.ends.get_mut(&number) else {
             return;
         };
         let Some(running) = &self.people[end.who].running else {
             return;
         };
-        let found = operations::range(
-            &running.committer.connection,
-            running.row,
-            &request.author,
-            request.from,
-            request.count,
-        );
+        let found = operations::ranges(&running.committer.connection, running.row, requests);
         let found = match found {
             Ok(found) => found,
             Err(error) => {

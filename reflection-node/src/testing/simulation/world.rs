@@ -46,7 +46,7 @@ pub(super) enum Task {
     Outcome {
         who: usize,
         run: u32,
-        outcome: Outcome,
+        outcome: Box<Outcome>,
     },
     /// A session looks up.
     Turn {
@@ -58,7 +58,7 @@ pub(super) enum Task {
     },
     Read {
         end: u64,
-        request: Request,
+        requests: Vec<Request>,
     },
     /// Bytes arrive.
     Deliver {
@@ -218,11 +218,11 @@ impl<P: Person> World<P> {
                 while self.people[who].apply() {}
             }
             Task::Outcome { who, run, outcome } if self.is_running(who, run) => {
-                self.finish(who, outcome);
+                self.finish(who, *outcome);
             }
             Task::Turn { end } => self.turn(end),
             Task::Verify { end, batch } => self.verify(end, batch),
-            Task::Read { end, request } => self.read(end, &request),
+            Task::Read { end, requests } => self.read(end, &requests),
             Task::Deliver { end, bytes } => self.deliver(end, &bytes),
             Task::Gone { end, reason } => self.end(end, reason),
             Task::Expire { end } => self.expire(end),
@@ -334,6 +334,7 @@ impl<P: Person> World<P> {
             self.after_ms(200, Task::Apply { who, run });
         }
         for outcome in outcomes {
+            let outcome = Box::new(outcome);
             self.after_ms(5, Task::Outcome { who, run, outcome });
         }
         for placed in self.people[who].look() {

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Which logs a session still has something to do about.
+//!
+//! Whatever is known of a log on either side, what follows from it is worked out again for that log
+//! alone ([`Session::review`]), whenever something of it has changed.
+
+use std::collections::BTreeSet;
+
+use super::{Request, Session, State};
+use crate::identity::AuthorId;
+use crate::sync::frame::{Frame, HEADS_PER_FRAME_MAX};
+use crate::sync::heights::Head;
+
+/// Most operations asked of the store at once.
+const REQUEST_OPERATIONS_MAX: u64 = 256;
+
+/// Authors of whose logs something is left to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OpenLogs {
+    /// Operations are here that the peer lacks.
+    pub(super) unsent: BTreeSet<AuthorId>,
+    /// The peer has, or will have, what it has not been told to be on the disk here.
+    pub(super) untold: BTreeSet<AuthorId>,
+    /// The peer has not told to have all that is committed here, or was not told so in turn.
+    pub(super) unconfirmed: BTreeSet<AuthorId>,
+}
+
+fn keep(authors: &mut BTreeSet<AuthorId>, author: &AuthorId, is_in: bool) {
+    if is_in {
+        authors.insert(*author);
+    } else {
+        authors.remove(author);
+    }
+}
+
+impl Session {
+    /// Something that is known of a log has changed.
+    pub(super) fn review(&mut self, author: &AuthorId) {
+        let (told, sent) = (self.told.next(author), self.sent.next(author));
+        let head = self.ours.get(author);
+        let is_declined = head.is_some_and(|head| self.is_declined(author, head));
+        let is_unsent = head.is_some_and(|head| sent.max(head.base) < head.next) && !is_declined;
+        let is_confirmed = head.is_none_or(|head| {
+            is_declined || (told >= head.next && self.theirs.agrees_with(author, head))
+        });
+        let durable = self.durable.next(author);
+        keep(&mut self.open.unsent, author, is_unsent);
+        keep(
+            &mut self.open.untold,
+            author,
+            durable > told && sent >= durable,
+        );
+        keep(&mut self.open.unconfirmed, author, !is_confirmed);
+    }
+
+    /// What is known of all logs has changed.
+    pub(super) fn review_all(&mut self) {
+        self.open = OpenLogs::default();
+        let authors = self.ours.iter().chain(self.durable.iter());
+        let authors: Vec<AuthorId> = authors.map(|(author, _)| *author).collect();
+        for author in &authors {
+            self.review(author);
+        }
+    }
+    /// Heads that grew since we last told, apart from our own operations that are yet to be sent:
+    /// those speak for themselves.
+    pub(super) fn news(&mut self) -> Option<Frame> {
+        let authors = self.open.untold.iter().take(HEADS_PER_FRAME_MAX);
+        let heads: Vec<(AuthorId, Head)> = authors
+            .filter_map(|author| Some((*author, *self.durable.get(author)?)))
+            .collect();
+        if heads.is_empty() {
+            return None;
+        }
+        for (author, head) in &heads {
+            self.told.raise(*author, *head);
+            self.review(author);
+        }
+        Some(Frame::Heads { heads, last: true })
+    }
+
+    /// Whether there is something to read from the store.
+    pub(super) fn has_requests(&self) -> bool {
+        let is_asked = self.answers.front();
+        self.state == State::Live
+            && (is_asked.is_some_and(|answer| answer.from < answer.until)
+                || !self.open.unsent.is_empty())
+    }
+
+    /// Operations that the peer lacks and that are committed here: of as many logs as fit, because
+    /// each look into the store takes its time; or what it has asked for of one log.
+    pub(crate) fn next_requests(&self) -> Vec<Request> {
+        if self.state != State::Live {
+            return Vec::new();
+        }
+        if let Some(answer) = self.answers.front()
+            && answer.from < answer.until
+        {
+            return vec![Request {
+                author: answer.author,
+                from: answer.from,
+                count: (answer.until - answer.from).min(REQUEST_OPERATIONS_MAX),
+                is_answer: true,
+            }];
+        }
+        let (mut requests, mut room) = (Vec::new(), REQUEST_OPERATIONS_MAX);
+        for author in &self.open.unsent {
+            let Some(head) = self.ours.get(author) else {
+                continue;
+            };
+            let from = self.sent.next(author).max(head.base);
+            let count = head.next.saturating_sub(from).min(room);
+            if count == 0 {
+                break;
+            }
+            room -= count;
+            requests.push(Request {
+                author: *author,
+                from,
+                count,
+                is_answer: false,
+            });
+        }
+        requests
+    }
+
+    /// Whether what is known to be open is what really is.
+    #[cfg(test)]
+    pub(super) fn is_reviewed(&mut self) -> bool {
+        let known = self.open.clone();
+        self.review_all();
+        known == self.open
+    }
+}
