@@ -26,13 +26,13 @@ KEEPS_STILL = "[Settings]\ngtk-cursor-blink=false\ngtk-enable-animations=false\n
 class Sitter(Person):
     """Somebody before a window of a given size, with settings of their own."""
 
-    def __init__(self, name, app, folder, options, settings=(), environment=(), style=KEEPS_STILL, size=None):
+    def __init__(self, name, app, folder, options, settings=(), environment=(), size=None):
         self.name, self.size = name, size
         self.log = folder / "app.log"
         config = folder / f"config-{time.monotonic_ns()}"
         (config / "glib-2.0/settings").mkdir(parents=True)
         (config / "gtk-4.0").mkdir()
-        (config / "gtk-4.0/settings.ini").write_text(style)
+        (config / "gtk-4.0/settings.ini").write_text(KEEPS_STILL)
         lines = "".join(f"{key}={value}\n" for key, value in settings)
         (config / "glib-2.0/settings/keyfile").write_text(f"[app/reflection/Reflection]\n{lines}")
         variables = dict(os.environ, HOME=str(folder), XDG_CONFIG_HOME=str(config), GSETTINGS_BACKEND="keyfile")
@@ -72,9 +72,9 @@ class Sitter(Person):
 class Walk:
     """Goes through all screens before windows of one size and look."""
 
-    def __init__(self, app, people, made, visitor, size, settings=(), environment=(), style=KEEPS_STILL):
+    def __init__(self, app, people, made, visitor, size, settings=(), environment=()):
         self.app, self.people, self.made, self.visitor = app, people, made, visitor
-        self.size, self.settings, self.environment, self.style = size, settings, environment, style
+        self.size, self.settings, self.environment = size, settings, environment
         self.is_narrow = size[0] < 680
         self.failed = {}
         self.others = []
@@ -84,7 +84,7 @@ class Walk:
     def sit(self, options, **settings):
         settings = [*self.settings, *((key.replace("_", "-"), value) for key, value in settings.items()),
                     ("window-width", self.size[0]), ("window-height", self.size[1])]
-        return Sitter(ANNA, self.app, self.people.folder, options, settings, self.environment, self.style, self.size)
+        return Sitter(ANNA, self.app, self.people.folder, options, settings, self.environment, self.size)
 
     def anna(self, *options, document="", **settings):
         options = [*self.people.network(ANNA), *options]
@@ -180,15 +180,15 @@ class Walk:
                           wait_for("the code is refused", lambda: anna.sees("code"))), back=())
         self.see("join-good-code", anna, lambda: (anna.keys("ctrl+a"), anna.type(self.made["code"])))
         self.see("preferences", anna, lambda: (anna.keys("ctrl+comma"), anna.find("Notify of Changes")), back=())
-        self.see("preferences-text", anna, lambda: anna.choose("Text"), back=())
-        self.see("preferences-network", anna, lambda: anna.choose("Network"))
+        self.see("preferences-text", anna, lambda: (anna.choose("Text"), anna.find("Wrap Long Lines")), back=())
+        self.see("preferences-network", anna, lambda: (anna.choose("Network"), anna.find("Connect To")))
         self.see("shortcuts", anna, lambda: (anna.keys("ctrl+question"), anna.find("Shortcuts")))
         self.see("about", anna, lambda: anna.menu("Main Menu", "a"))
 
     def document(self, anna):
         wait_for("the text is there", anna.document)
         wait_for("both others are there", lambda: anna.sees(r"\bWith 2 (other )?people\b"))
-        self.see("page", anna, lambda: self.move_others(anna), back=())
+        self.see("page", anna, lambda: (anna.go_to_text("ctrl+End", "ctrl+Home"), self.move_others(anna)), back=())
         for way in ("Edit", "Read", "Keep a Copy"):
             def share(way=way):
                 if not anna.look("Copy Code"):
@@ -218,7 +218,7 @@ class Walk:
     def authors(self, anna):
         wait_for("the text is there", anna.document)
         wait_for("both others are there", lambda: anna.sees(r"\bWith 2 (other )?people\b"))
-        self.see("authors", anna, back=())
+        self.see("authors", anna, lambda: anna.go_to_text("ctrl+End", "ctrl+Home"), back=())
 
     def states(self, anna):
         wait_for("the text is there", anna.document)

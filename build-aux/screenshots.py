@@ -4,6 +4,7 @@
 
 import argparse
 import contextlib
+import ctypes
 import hashlib
 import pathlib
 import shutil
@@ -12,7 +13,7 @@ import tempfile
 import time
 
 from demo import Atspi, GLib, run, say
-from screens import KEEPS_STILL, Walk
+from screens import Walk
 from screens_library import People, furnish
 
 WIDE, NARROW = (1100, 720), (360, 680)
@@ -20,19 +21,19 @@ DARK = {"ADW_DEBUG_COLOR_SCHEME": "prefer-dark"}
 CONTRAST = {"ADW_DEBUG_HIGH_CONTRAST": "1"}
 # A language from right to left that GTK knows and Reflection does not, so that the words stay readable for developers.
 RIGHT_TO_LEFT = {"LANG": "he_IL.UTF-8", "LANGUAGE": "he"}
-TWICE = KEEPS_STILL + f"gtk-xft-dpi={2 * 96 * 1024}\n"
-# Which size, environment and style each form has. Those after the first four are for looking only.
+DOTS_PER_INCH = 96
+# Which size, environment and scale of the text each form has. Those after the first four are for looking only.
 FORMS = {
-    "light": (WIDE, {}, KEEPS_STILL),
-    "dark": (WIDE, DARK, KEEPS_STILL),
-    "narrow-light": (NARROW, {}, KEEPS_STILL),
-    "narrow-dark": (NARROW, DARK, KEEPS_STILL),
-    "rtl": (WIDE, RIGHT_TO_LEFT, KEEPS_STILL),
-    "narrow-rtl": (NARROW, RIGHT_TO_LEFT, KEEPS_STILL),
-    "large": (WIDE, {}, TWICE),
-    "narrow-large": (NARROW, {}, TWICE),
-    "contrast": (WIDE, CONTRAST, KEEPS_STILL),
-    "contrast-dark": (WIDE, {**CONTRAST, **DARK}, KEEPS_STILL),
+    "light": (WIDE, {}, 1),
+    "dark": (WIDE, DARK, 1),
+    "narrow-light": (NARROW, {}, 1),
+    "narrow-dark": (NARROW, DARK, 1),
+    "rtl": (WIDE, RIGHT_TO_LEFT, 1),
+    "narrow-rtl": (NARROW, RIGHT_TO_LEFT, 1),
+    "large": (WIDE, {}, 2),
+    "narrow-large": (NARROW, {}, 2),
+    "contrast": (WIDE, CONTRAST, 1),
+    "contrast-dark": (WIDE, {**CONTRAST, **DARK}, 1),
 }
 KEPT = list(FORMS)[:4]
 # The screen is at rest when two pictures of it are the same; what moves for ever is taken as it is then.
@@ -42,6 +43,21 @@ POLL_S = 0.15
 CORNER = 15
 # Windows of their own, which are as large as they like.
 WINDOWS = {"shortcuts"}
+
+
+def set_dots_per_inch(dots):
+    """Tells programs that start from now on how large text is, as the resources of the display say it."""
+    x11 = ctypes.CDLL("libX11.so.6")
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    x11.XDefaultRootWindow.argtypes = x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    x11.XDefaultRootWindow.restype = ctypes.c_ulong
+    x11.XChangeProperty.argtypes = [ctypes.c_void_p, *[ctypes.c_ulong] * 3, ctypes.c_int, ctypes.c_int, ctypes.c_char_p,
+                                    ctypes.c_int]
+    # Numbers that the X protocol fixes: RESOURCE_MANAGER, STRING, 8 bits, replacing.
+    resource_manager, string, bits, replace = 23, 31, 8, 0
+    display, text = x11.XOpenDisplay(None), f"Xft.dpi:\t{dots}\n".encode()
+    x11.XChangeProperty(display, x11.XDefaultRootWindow(display), resource_manager, string, bits, replace, text, len(text))
+    x11.XCloseDisplay(display)
 
 
 class Photographer:
@@ -95,9 +111,10 @@ def main():
             say(f"{form}:")
             out = options.out or pathlib.Path("docs/screenshots" if form in KEPT else "build/screenshots")
             out.mkdir(parents=True, exist_ok=True)
-            size, environment, style = FORMS[form]
+            size, environment, scale = FORMS[form]
+            set_dots_per_inch(scale * DOTS_PER_INCH)
             photographer = Photographer(out, form, options.screen)
-            walk = Walk(options.app, people, made, photographer.visit, size, environment=environment, style=style)
+            walk = Walk(options.app, people, made, photographer.visit, size, environment=environment)
             try:
                 walk.bring_others()
                 walk.all()

@@ -188,6 +188,8 @@ impl HistoryDialog {
         let counts = gettext("+{added} −{deleted}")
             .replace("{added}", &version.added.to_string())
             .replace("{deleted}", &version.deleted.to_string());
+        // From left to right in any language, or else a sign would stand behind its number.
+        let counts = format!("\u{2066}{counts}\u{2069}");
         let time = when(version.ended_s.saturating_mul(1_000_000));
         let title = if version.names.is_empty() {
             name.clone()
@@ -195,9 +197,9 @@ impl HistoryDialog {
             version.names.join(", ")
         };
         let subtitle = if version.names.is_empty() {
-            format!("{time}  {counts}")
+            format!("{time} · {counts}")
         } else {
-            format!("{time}  {name}")
+            format!("{time} · {name}")
         };
         let row = adw::ActionRow::builder()
             .use_markup(false)

@@ -25,13 +25,27 @@ impl Authorship {
     /// Marks the whole text anew.
     pub fn show(&self, buffer: &TextBuffer, document: &Document) {
         self.hide(buffer);
-        let people = document.authors();
         for run in document.author_runs() {
             let Some(author) = run.author else { continue };
-            let index = people.get(&author).map(|author| author.colour());
-            let tag = self.tag(buffer, author, index.unwrap_or_default());
+            let tag = self.tag(buffer, author);
             let place = |at: usize| buffer.iter_at_offset(i32::try_from(at).unwrap_or(i32::MAX));
             buffer.apply_tag(&tag, &place(run.from), &place(run.to));
+        }
+        self.colour(document);
+    }
+
+    /// Gives the marks the colours that people have now: a person may choose another one or be
+    /// known only after their text, and the desktop may turn dark.
+    pub fn colour(&self, document: &Document) {
+        let people = document.authors();
+        let is_dark = adw::StyleManager::default().is_dark();
+        for (author, tag) in &*self.tags.borrow() {
+            let index = people.get(author).map(|author| author.colour());
+            let colour = text_colour(index.unwrap_or_default(), is_dark);
+            if tag.underline_rgba() != Some(colour) {
+                tag.set_background_rgba(Some(&colour.with_alpha(BACKGROUND_ALPHA)));
+                tag.set_underline_rgba(Some(&colour));
+            }
         }
     }
 
@@ -43,7 +57,7 @@ impl Authorship {
         }
     }
 
-    fn tag(&self, buffer: &TextBuffer, author: AuthorId, index: u32) -> gtk::TextTag {
+    fn tag(&self, buffer: &TextBuffer, author: AuthorId) -> gtk::TextTag {
         let mut tags = self.tags.borrow_mut();
         let make = || {
             let tag = gtk::TextTag::builder()
@@ -52,11 +66,6 @@ impl Authorship {
             buffer.tag_table().add(&tag);
             tag
         };
-        let tag = tags.entry(author).or_insert_with(make);
-        // Each time: a person may choose another colour, and the desktop may turn dark.
-        let colour = text_colour(index, adw::StyleManager::default().is_dark());
-        tag.set_background_rgba(Some(&colour.with_alpha(BACKGROUND_ALPHA)));
-        tag.set_underline_rgba(Some(&colour));
-        tag.clone()
+        tags.entry(author).or_insert_with(make).clone()
     }
 }

@@ -106,7 +106,9 @@ impl OutlinePopover {
                 .max_width_chars(40)
                 .margin_start(INDENT * i32::from(heading.level.saturating_sub(1)))
                 .build();
-            imp.list.append(&label);
+            let row = gtk::ListBoxRow::builder().child(&label).build();
+            row.update_property(&[gtk::accessible::Property::Label(&heading.title)]);
+            imp.list.append(&row);
         }
         imp.headings.replace(headings);
     }

@@ -62,7 +62,12 @@ fn is_seen(view: &gtk::TextView) -> bool {
 fn scroll(view: &gtk::TextView, part: f64) {
     if let Some(adjustment) = view.vadjustment() {
         let line = f64::from(view.iter_location(&caret(view)).y() + view.top_margin());
+        let before = adjustment.value();
         // The adjustment itself keeps this within what is known of the text.
         adjustment.set_value(line - part * adjustment.page_size());
+        if (adjustment.value() - before).abs() < f64::EPSILON {
+            // A view that got its height after its text may be elsewhere than its adjustment says.
+            adjustment.emit_by_name::<()>("value-changed", &[]);
+        }
     }
 }

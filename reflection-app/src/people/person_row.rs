@@ -38,11 +38,17 @@ pub fn person_row(author: &Author) -> gtk::ListBoxRow {
     if !author.is_this_device() {
         content.append(&mute_button(author));
     }
-    gtk::ListBoxRow::builder()
+    let row = gtk::ListBoxRow::builder()
         .child(&content)
         .activatable(false)
         .selectable(false)
-        .build()
+        .build();
+    let (name, presence) = (name.upcast_ref(), presence.upcast_ref());
+    row.update_relation(&[
+        gtk::accessible::Relation::LabelledBy(&[name]),
+        gtk::accessible::Relation::DescribedBy(&[presence]),
+    ]);
+    row
 }
 
 /// Has a label say what is true of a person, for as long as both are there.

@@ -23,6 +23,7 @@ impl DocumentPage {
         });
         let view = &self.imp().text_view;
         view.remote_cursors().set(view, cursors.collect());
+        self.imp().authorship.colour(&document);
     }
 
     /// Moves the others' places with the text.
