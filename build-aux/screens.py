@@ -7,7 +7,6 @@ would: by keys, by pressing buttons, by access keys of menus.
 
 import os
 import shutil
-import subprocess
 import time
 
 from demo import Atspi, Failed, GLib, Person, run, say, wait_for
@@ -247,8 +246,3 @@ class Walk:
         ):
             self.visit(screen, self.sit([*options, *quiet]), lambda anna, screen=screen, title=title: self.see(
                 screen, anna, lambda: anna.find(title), back=()))
-
-
-def clear_clipboard():
-    """A code on it would be offered in every window."""
-    subprocess.run(["xclip", "-selection", "clipboard"], input=b"", check=False)
