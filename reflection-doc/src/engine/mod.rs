@@ -25,6 +25,8 @@ mod selection;
 mod shape;
 mod span;
 mod statistics;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod times;
 mod title;
 mod undo;

@@ -10,4 +10,4 @@ mod rendezvous_frame;
 #[cfg(test)]
 pub(crate) use rendezvous::token as rendezvous_token;
 #[cfg(feature = "testing")]
-pub(crate) use rendezvous_frame::probe as probe_rendezvous;
+pub(crate) use rendezvous_frame::DECODER as RENDEZVOUS_DECODER;

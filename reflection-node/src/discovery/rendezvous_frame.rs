@@ -129,12 +129,48 @@ impl Frame {
     }
 }
 
-/// Decodes a frame without its length.
+/// What peers and bootstrap nodes say to each other.
 #[cfg(feature = "testing")]
-pub(crate) fn probe(bytes: &[u8]) {
-    if let Ok(frame) = Frame::decode(bytes) {
-        assert!(Frame::decode(&frame.encode()[4..]).is_ok());
-    }
+pub(crate) const DECODER: crate::testing::decoders::Decoder = crate::testing::decoders::Decoder {
+    name: "rendezvous",
+    family: "rendezvous",
+    decode: |bytes| {
+        if let Ok(frame) = Frame::decode(bytes) {
+            assert_eq!(Frame::decode(&frame.encode()[4..]), Ok(frame));
+        }
+    },
+    samples: || {
+        let encoded = examples().map(|frame| frame.encode()[4..].to_vec());
+        encoded.to_vec()
+    },
+};
+
+/// One of each frame, and an empty one.
+#[cfg(feature = "testing")]
+fn examples() -> [Frame; 3] {
+    let reach = Reach {
+        addresses: vec![
+            ([192, 168, 1, 4], 4000).into(),
+            ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 5).into(),
+        ],
+        relay: "https://relay.example".parse().ok(),
+    };
+    [
+        Frame::Register {
+            is_first: true,
+            reach: reach.clone(),
+            tokens: vec![[7; 32]; 3],
+        },
+        Frame::Register {
+            is_first: false,
+            reach: Reach::default(),
+            tokens: Vec::new(),
+        },
+        Frame::Introduce {
+            peer: AuthorId::from_bytes([4; 32]),
+            reach,
+        },
+    ]
 }
 
 fn encode_reach(
@@ -191,35 +227,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn frames() -> [Frame; 3] {
-        let reach = Reach {
-            addresses: vec![
-                "192.168.1.4:4000".parse().unwrap(),
-                "[2001:db8::1]:5".parse().unwrap(),
-            ],
-            relay: Some("https://relay.example".parse().unwrap()),
-        };
-        [
-            Frame::Register {
-                is_first: true,
-                reach: reach.clone(),
-                tokens: vec![[7; 32]; 3],
-            },
-            Frame::Register {
-                is_first: false,
-                reach: Reach::default(),
-                tokens: Vec::new(),
-            },
-            Frame::Introduce {
-                peer: AuthorId::from_bytes([4; 32]),
-                reach,
-            },
-        ]
-    }
-
     #[test]
     fn every_frame_survives_the_round_trip_and_no_cut_of_it_does() {
-        for frame in frames() {
+        for frame in examples() {
             let bytes = frame.encode();
             assert_eq!(Frame::decode(&bytes[4..]), Ok(frame));
             for end in 4..bytes.len() {
@@ -244,7 +254,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_mutation_makes_the_decoder_panic(which in 0_usize..3, at in any::<prop::sample::Index>(), to in any::<u8>()) {
-            let mut bytes = frames()[which].encode();
+            let mut bytes = examples()[which].encode();
             let at = 4 + at.index(bytes.len() - 4);
             bytes[at] = to;
             let _ = Frame::decode(&bytes[4..]);

@@ -168,13 +168,31 @@ impl Message {
     }
 }
 
-/// Decodes what is under the seal of a message.
+/// What is under the seal of a message, without its signature.
 #[cfg(feature = "testing")]
-pub(crate) fn probe(bytes: &[u8]) {
-    if let Ok(message) = Message::decode(bytes) {
-        assert!(Message::decode(&message.statement()).is_ok());
-    }
-}
+pub(crate) const DECODER: crate::testing::decoders::Decoder = crate::testing::decoders::Decoder {
+    name: "presence",
+    family: "presence",
+    decode: |bytes| {
+        if let Ok(message) = Message::decode(bytes) {
+            assert_eq!(Message::decode(&message.statement()), Ok(message));
+        }
+    },
+    samples: || {
+        let author = AuthorId::from_bytes([9; 32]);
+        let here = Said::Here {
+            body: b"caret".to_vec(),
+            digest: [3; 32],
+            seen: vec![(author, 77); SEEN_PER_MESSAGE_MAX],
+        };
+        let messages = [here, Said::Leaving].map(|said| Message {
+            author,
+            time_us: 1_700_000_000_000_000,
+            said,
+        });
+        messages.iter().map(Message::statement).collect()
+    },
+};
 
 fn decode_here(decoder: &mut Decoder<'_>) -> Result<Said, Refusal> {
     let body = decoder.bytes()?;

@@ -16,7 +16,7 @@ mod room;
 mod rooms;
 
 #[cfg(feature = "testing")]
-pub(crate) use message::probe as probe_presence;
+pub(crate) use message::DECODER as PRESENCE_DECODER;
 
 pub use handle::{Person, Presence, PresenceError};
 pub use message::PRESENCE_BYTES_MAX;

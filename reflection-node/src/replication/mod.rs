@@ -41,12 +41,16 @@ use tokio::sync::watch;
 use crate::identity::AuthorId;
 use crate::store::StoreError;
 pub use assignments::{Assignment, AssignmentState, ReplicaInfo};
+#[cfg(feature = "testing")]
+pub(crate) use frame::DECODER as ASSIGNMENTS_DECODER;
 pub use frame::Shortage;
 pub use hosting::{GrantError, HostedFor};
 use progress::Progress;
 #[cfg(test)]
 pub(crate) use proof::Ends;
 pub use quota::ReplicaOffer;
+#[cfg(feature = "testing")]
+pub(crate) use ticket::DECODER as TICKET_DECODER;
 pub use ticket::{Ticket, TicketError};
 
 /// What a running node knows of replication without asking the store.

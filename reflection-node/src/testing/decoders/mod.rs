@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Everything that takes bytes from somebody else apart, for tests that hand it noise.
+//! Everything that takes bytes from somebody else apart, for tests that hand it noise and for the
+//! targets in fuzz/.
+
+mod mutation;
+mod talks;
+
+pub use mutation::{feed, feed_seeds};
 
 use crate::access::{Access, Code, DocumentKeys, DocumentSecret, Hint};
-use crate::discovery::probe_rendezvous;
+use crate::discovery::RENDEZVOUS_DECODER;
 use crate::identity::{AuthorId, AuthorKey};
 use crate::operation::{Header, Operation, OperationId};
-use crate::presence::probe_presence;
+use crate::presence::PRESENCE_DECODER;
+use crate::replication::{ASSIGNMENTS_DECODER, TICKET_DECODER};
 use crate::sync::frame::Frame;
 use crate::sync::heights::Head;
 
@@ -14,6 +21,8 @@ use crate::sync::heights::Head;
 pub struct Decoder {
     /// What it decodes.
     pub name: &'static str,
+    /// With which others it is fuzzed together.
+    pub family: &'static str,
     /// Decodes, and panics where what it accepts is not what it says it is.
     pub decode: fn(&[u8]),
     /// Things that it accepts.
@@ -21,42 +30,43 @@ pub struct Decoder {
 }
 
 /// All of them.
-pub const ALL: [Decoder; 7] = [
+pub const ALL: [Decoder; 11] = [
     Decoder {
         name: "frame",
+        family: "frames",
         decode: frame,
         samples: frames,
     },
     Decoder {
         name: "header",
+        family: "operations",
         decode: header,
         samples: headers,
     },
     Decoder {
         name: "operation",
+        family: "operations",
         decode: operation,
         samples: operations,
     },
     Decoder {
         name: "code",
+        family: "codes",
         decode: code,
         samples: codes,
     },
     Decoder {
         name: "payload of a code",
+        family: "codes",
         decode: payload,
         samples: payloads,
     },
-    Decoder {
-        name: "presence",
-        decode: probe_presence,
-        samples: noise,
-    },
-    Decoder {
-        name: "rendezvous",
-        decode: probe_rendezvous,
-        samples: noise,
-    },
+    talks::MATCHING,
+    talks::SESSION,
+    PRESENCE_DECODER,
+    RENDEZVOUS_DECODER,
+    ASSIGNMENTS_DECODER,
+    TICKET_DECODER,
 ];
 
 fn frame(bytes: &[u8]) {
@@ -146,11 +156,38 @@ fn frames() -> Vec<Vec<u8>> {
             heads: vec![(author, head); 3],
             last: true,
         },
-        Frame::Operation { header, body },
+        Frame::Operation {
+            header: header.clone(),
+            body: body.clone(),
+        },
         Frame::Done,
+        Frame::Summary {
+            marks: vec![([3; 16], [4; 16]); 2],
+        },
+        Frame::Changed {
+            tokens: vec![[3; 16]],
+        },
+        Frame::Gone {
+            tokens: vec![[3; 16]],
+        },
         Frame::Declined {
             logs: vec![(author, 70_000)],
         },
+        Frame::Fork {
+            one: header.clone(),
+            other: header.clone(),
+        },
+        Frame::Fetch {
+            author,
+            from: 3,
+            whole: true,
+        },
+        Frame::Branch {
+            last: false,
+            header: header.clone(),
+            body: body.clone(),
+        },
+        Frame::Assignments,
     ]
     .iter()
     .map(|frame| frame.encode()[4..].to_vec())
@@ -188,21 +225,4 @@ fn codes() -> Vec<Vec<u8>> {
 
 fn payloads() -> Vec<Vec<u8>> {
     some_codes().iter().map(crate::access::payload_of).collect()
-}
-
-/// CBOR that is close to nothing in particular.
-fn noise() -> Vec<Vec<u8>> {
-    let long = [
-        vec![0x84, 0x01, 0x58, 0x20],
-        vec![1; 32],
-        vec![0x1A, 1, 2, 3, 4, 0x81, 0x01],
-    ];
-    let reach = vec![
-        0x85, 0x00, 0xF5, 0x81, 0x46, 127, 0, 0, 1, 15, 160, 0xF6, 0x81, 0x58, 0x20,
-    ];
-    vec![
-        long.concat(),
-        [reach, vec![2; 32]].concat(),
-        vec![0x9F, 0x00, 0xFF],
-    ]
 }
