@@ -4,21 +4,10 @@
 
 mod common;
 
-use std::path::Path;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
-use common::{Online, Person, eventually};
-
-/// Copies a data folder that no process uses.
-fn copy(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
-    }
-}
+use common::{Online, Person, copy_folder, eventually, trace};
 
 fn types(person: &Person, at: usize, text: &str) {
     person.stdout(&["edit", "@last", "--at", &at.to_string(), "--insert", text]);
@@ -41,7 +30,7 @@ fn shared(text: &str) -> (Person, Online, Person, Online, tempfile::TempDir, Str
     at_bob.wait_for("sync-finished", |event| event["operations_in"] == 1);
     at_alice.terminate();
     let backup = tempfile::tempdir().unwrap();
-    copy(&alice.data(), backup.path());
+    copy_folder(&alice.data(), backup.path());
     let at_alice = alice.online();
     (alice, at_alice, bob, at_bob, backup, code)
 }
@@ -52,7 +41,7 @@ fn a_restored_backup_takes_back_what_it_had_forgotten_before_it_writes() {
     types(&alice, 3, " two");
     has(&bob, "one two");
     at_alice.terminate();
-    copy(backup.path(), &alice.data());
+    copy_folder(backup.path(), &alice.data());
     assert_eq!(alice.offline(&["cat", "@last"]).stdout, b"one");
     let at_alice = alice.online();
     has(&alice, "one two");
@@ -76,7 +65,7 @@ fn a_backup_that_was_written_to_is_joined_with_what_others_hold() {
     has(&carol, "base\nleft\n");
     at_alice.terminate();
     at_carol.terminate();
-    copy(backup.path(), &alice.data());
+    copy_folder(backup.path(), &alice.data());
     // Longer than the other branch, so that this is the one that keeps its place in the CRDT.
     alice.offline(&["edit", "@last", "--at", "5", "--insert", "right and more\n"]);
     alice.offline(&["edit", "@last", "--at", "0", "--insert", "top\n"]);
@@ -115,7 +104,7 @@ fn two_devices_with_one_key_come_to_rest() {
     let (alice, at_alice, bob, at_bob, backup, _) = shared("base\n");
     at_alice.terminate();
     let copied = Person::new();
-    copy(backup.path(), &copied.data());
+    copy_folder(backup.path(), &copied.data());
     for round in 0..3 {
         for (device, name) in [(&alice, "first"), (&copied, "second")] {
             device.offline(&[
@@ -145,4 +134,40 @@ fn two_devices_with_one_key_come_to_rest() {
     }
     assert_eq!(text.lines().count(), 7);
     at_bob.terminate();
+}
+
+/// Played, as typed, while the log turns out to go on in two ways.
+#[test]
+fn what_is_being_played_goes_on_after_the_log_was_mended() {
+    let (alice, at_alice, bob, at_bob, backup, _) = shared("base\n");
+    types(&alice, 5, "left\n");
+    has(&bob, "base\nleft\n");
+    at_bob.terminate();
+    at_alice.terminate();
+    copy_folder(backup.path(), &alice.data());
+    let _at_alice = alice.online();
+    let file = trace("sveltecomponent.json.gz");
+    let file = file.to_str().unwrap();
+    let mut player = alice
+        .command(&[
+            "play", "@last", file, "--agent", "0", "--rate", "50", "--ack",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut acknowledged = BufReader::new(player.stdout.take().unwrap()).lines();
+    let mut next = || acknowledged.next().expect("it goes on playing").unwrap();
+    next();
+    let _at_bob = bob.online();
+    eventually("both branches are at Alice's", || {
+        alice.cat().contains("left\n")
+    });
+    // What was acknowledged by now may have been on its way; what comes after that was not.
+    let until = |text: &str| -> usize { text.strip_prefix("acked ").unwrap().parse().unwrap() };
+    let now = until(&next());
+    while until(&next()) < now + 50 {}
+    player.kill().unwrap();
+    player.wait().unwrap();
+    eventually("Bob has the same", || alice.cat() == bob.cat());
+    assert_eq!(bob.cat().matches("left\n").count(), 1);
 }

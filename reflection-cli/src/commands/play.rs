@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use reflection_doc::engine::Pace;
 use reflection_doc::library::Library;
-use reflection_doc::open_document::{OpenDocument, PublishFailure, Publisher};
-use reflection_node::pipeline::{Delivered, Published, StreamError};
+use reflection_doc::open_document::{OpenDocument, PublishFailure};
+use reflection_node::pipeline::{Delivered, PublishError, Published, StreamError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -70,8 +70,9 @@ impl Play {
         }
         let started = Instant::now();
         let mut player = Player {
-            publisher: document.publisher.clone(),
+            library,
             document,
+            is_replaced: false,
             edits,
             done: 0,
             rate: self.rate,
@@ -95,9 +96,12 @@ impl Play {
     }
 }
 
-struct Player {
+struct Player<'a> {
+    library: &'a Library,
     document: OpenDocument,
-    publisher: Publisher,
+    /// Whether operations that the text was made of have been replaced by others: our own log was
+    /// mended.
+    is_replaced: bool,
     edits: VecDeque<Edit>,
     /// Edits made.
     done: usize,
@@ -113,9 +117,12 @@ struct Player {
     progress: Results,
 }
 
-impl Player {
+impl Player<'_> {
     async fn play(&mut self) -> Result<(), CommandError> {
         loop {
+            if self.is_replaced && self.publishing.is_none() {
+                self.begin_again().await?;
+            }
             if self.publishing.is_none()
                 && self.edits.is_empty()
                 && !self.document.engine.has_changes()
@@ -136,7 +143,7 @@ impl Player {
                     self.published(published).await?;
                 }
                 // As fast as possible means without listening to others meanwhile.
-                news = self.document.stream.next(), if self.rate.is_some() || self.edits.is_empty() => {
+                news = self.document.stream.next(), if self.listens() => {
                     self.hear(news)?;
                 }
                 () = sleep(publish_due) => {}
@@ -145,10 +152,23 @@ impl Player {
         }
     }
 
+    fn listens(&self) -> bool {
+        !self.is_replaced && (self.rate.is_some() || self.edits.is_empty())
+    }
+
+    /// Goes on with the text as it is stored now; what is not stored yet is made again upon it.
+    async fn begin_again(&mut self) -> Result<(), CommandError> {
+        self.document.reopen(self.library).await?;
+        self.is_replaced = false;
+        // The text is perhaps shorter than what the trace was recorded with.
+        self.is_clamped = true;
+        Ok(())
+    }
+
     fn publish_if_due(&mut self) {
         let now = Instant::now();
         let is_due = self.pace.due(now) == Some(Duration::ZERO) || self.edits.is_empty();
-        if self.publishing.is_some() || !is_due {
+        if self.publishing.is_some() || self.is_replaced || !is_due {
             return;
         }
         let bodies = self.document.engine.take_changes();
@@ -158,7 +178,7 @@ impl Player {
         self.operations += bodies.len() as u64;
         self.in_flight = self.done;
         self.pace.sent(now);
-        let publisher = self.publisher.clone();
+        let publisher = self.document.publisher.clone();
         self.publishing = Some(Box::pin(async move { publisher.publish(bodies).await }));
     }
 
@@ -166,7 +186,15 @@ impl Player {
         &mut self,
         published: Result<Option<Published>, PublishFailure>,
     ) -> Result<(), CommandError> {
-        published.map_err(CommandError::failed)?;
+        if let Err(mut failure) = published {
+            if !matches!(failure.error, PublishError::OldIncarnation) {
+                return Err(CommandError::failed(failure));
+            }
+            let unpublished = std::mem::take(&mut failure.unpublished);
+            self.document.engine.restore_changes(unpublished);
+            self.is_replaced = true;
+            return Ok(());
+        }
         if let Some(results) = &self.acknowledge {
             give(results, json!({ "acked": self.in_flight })).await;
         }
@@ -174,7 +202,13 @@ impl Player {
     }
 
     fn hear(&mut self, news: Result<Vec<Delivered>, StreamError>) -> Result<(), CommandError> {
-        let news = news.map_err(CommandError::failed)?;
+        let news = match news {
+            Err(StreamError::Rebuilt) => {
+                self.is_replaced = true;
+                return Ok(());
+            }
+            news => news.map_err(CommandError::failed)?,
+        };
         let own = self.document.engine.author();
         let others: Vec<Delivered> = news
             .into_iter()
