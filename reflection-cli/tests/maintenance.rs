@@ -248,3 +248,37 @@ fn what_was_compacted_is_sound_and_can_be_made_again() {
     alice.stdout(&["edit", "@last", "--at", "0", "--insert", "five"]);
     assert_eq!(alice.cat(), "fivefourthreetwoone");
 }
+
+/// While a process runs, nobody else may touch the folder: all of this is done by it.
+#[test]
+fn the_process_that_runs_replays_rebuilds_compacts_and_mends() {
+    let alice = Person::new();
+    alice.creates("one");
+    alice.stdout(&["list"]);
+    tamper(&alice, "UPDATE document_counters SET next = next + 7");
+    let online = alice.online();
+    finds(&alice, "is not what its operations make");
+    mends(&alice);
+    for text in ["two", "three"] {
+        alice.stdout(&["edit", "@last", "--at", "0", "--insert", text]);
+    }
+    let replayed = alice.json(&["replay", "@last"]);
+    let sequences: Vec<_> = replayed.iter().map(|line| &line["sequence"]).collect();
+    assert_eq!(sequences, [0, 1, 2]);
+    let from = replayed[1]["position"].to_string();
+    assert_eq!(alice.json(&["replay", "@last", "--from", &from]).len(), 2);
+    assert_eq!(alice.json(&["rebuild", "@last"])[0]["operations"], 3);
+    let compacted = alice.json(&["compact", "@last"]);
+    assert_eq!(compacted[0]["operations_before"], 3);
+    assert_eq!(compacted[0]["operations"], 1);
+    let replayed = alice.json(&["replay", "@last"]);
+    assert_eq!(replayed.len(), 1);
+    assert_eq!(replayed[0]["kind"], "compaction");
+    assert_eq!(replayed[0]["sequence"], 3);
+    assert_eq!(alice.json(&["rebuild"])[0]["operations"], 1);
+    assert!(problems(&alice, &[]).is_empty());
+    alice.stdout(&["edit", "@last", "--at", "0", "--insert", "four"]);
+    assert_eq!(alice.cat(), "fourthreetwoone");
+    online.terminate();
+    assert_eq!(alice.cat(), "fourthreetwoone");
+}

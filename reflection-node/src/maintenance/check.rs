@@ -2,15 +2,16 @@
 //! Reading everything and believing nothing: SQLite's own check, references, and every operation
 //! from its bytes up.
 
+use std::path::Path;
+
 use rusqlite::{Connection, params};
 
 use super::{CheckReport, Cure, Finding, Problem};
 use crate::access::{Access, BodyContext, DocumentKeys, TopicId, decrypt_body};
 use crate::identity::AuthorId;
 use crate::operation::Operation;
-use crate::store::StoreError;
-use crate::store::documents::DocumentRow;
-use crate::store::documents::{self, StoredDocument};
+use crate::store::documents::{self, DocumentRow, StoredDocument};
+use crate::store::{StoreError, open_connection};
 use crate::sync::heights::Head;
 
 /// Findings that one check reports; where there are more, the first ones tell enough.
@@ -64,7 +65,14 @@ impl CheckReport {
     }
 }
 
+/// SQLite's own check, on a connection of its own: the full-text index goes by what the connection
+/// remembers of it since the last check, and takes for damage what was written in between.
 fn check_database(connection: &Connection, report: &mut CheckReport) -> Result<(), StoreError> {
+    let fresh = match connection.path() {
+        Some(path) if !path.is_empty() => Some(open_connection(Path::new(path), false)?),
+        _ => None,
+    };
+    let connection = fresh.as_ref().unwrap_or(connection);
     let mut statement =
         connection.prepare(&format!("PRAGMA integrity_check({DATABASE_LINES_MAX})"))?;
     let mut rows = statement.query([])?;
