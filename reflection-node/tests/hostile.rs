@@ -17,6 +17,7 @@ use reflection_node::store::DataFolder;
 use reflection_node::testing::hostile::{Attacker, Forgery, Talk, frame, set_patience};
 use reflection_node::testing::{Ledger, Person};
 use reflection_node::{Mode, NetworkConfig, Node};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// How long a peer that breaks the rules may stay.
 const CUT_OFF: Duration = Duration::from_secs(5);
@@ -41,7 +42,12 @@ struct Scene {
     /// A document whose code the attackers have.
     shared: DocumentKeys,
     _folders: [tempfile::TempDir; 2],
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// One scene at a time: what an attack costs is measured by what the whole process takes, and where
+/// each test has no process of its own, it would count what the others take.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 async fn start(folder: &tempfile::TempDir) -> Node {
     let config = NetworkConfig {
@@ -59,6 +65,7 @@ async fn start(folder: &tempfile::TempDir) -> Node {
 
 impl Scene {
     async fn new() -> Self {
+        let turn = TURN.lock().await;
         set_patience(PATIENCE_PERCENT);
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let (victim, friend) = (start(&folders[0]).await, start(&folders[1]).await);
@@ -78,6 +85,7 @@ impl Scene {
             said: 0,
             shared: code.keys().clone(),
             _folders: folders,
+            _turn: turn,
         };
         scene.honest_people_work().await;
         scene

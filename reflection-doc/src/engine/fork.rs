@@ -11,14 +11,28 @@ use std::collections::BTreeSet;
 
 use loro::json::{JsonOpContent, TextOp};
 use loro::{ExportMode, IdSpan, LoroDoc, VersionVector};
+use reflection_node::operation::Kind;
 use reflection_node::pipeline::{Branches, Delivered, Joined};
 
 use super::compaction::{Ends, check_compaction, claimed, export, gather};
-use super::{PeerId, new_doc};
+use super::{PeerId, check_update, new_doc};
 
-/// Joins two forms of an author's log. `None` where they do not fit one operation together.
+/// Joins two forms of an author's log. `None` where they do not fit one operation together, or
+/// where the other one holds something that nobody would take.
 pub(crate) fn mend(branches: &Branches<'_>) -> Option<Joined> {
     let (topic, author) = (&branches.topic, &branches.author);
+    // What is here was looked at when it came; the other form comes from outside, though under our
+    // own name, and is to be let at the CRDT.
+    let is_sound = |operation: &Delivered| match operation.kind {
+        Kind::Compaction => check_compaction(&operation.body, topic, author).is_ok(),
+        Kind::Edit => {
+            let peer = PeerId::derive(author, topic, operation.incarnation);
+            check_update(&operation.body, peer).is_ok()
+        }
+    };
+    if !branches.theirs.iter().all(is_sound) {
+        return None;
+    }
     let ours = Form::new(branches, branches.ours)?;
     let theirs = Form::new(branches, branches.theirs)?;
     let mut ends = Ends::new();

@@ -158,6 +158,34 @@ fn changes_that_are_the_same_but_joined_otherwise_are_no_conflict() {
     assert_eq!(text(&[], &joined), alice.text());
 }
 
+/// The other form comes from outside, though under our own name.
+#[test]
+fn a_branch_with_something_that_nobody_would_take_is_left_alone() {
+    let mut alice = open(ALICE, 0, &[]);
+    let ours = writes(&mut alice, 0, "one ");
+    let theirs = [ours.clone(), writes(&mut alice, 4, "two")].concat();
+    let mut bob = open(BOB, 0, &theirs);
+    let foreign = writes(&mut bob, 0, "Bob");
+    let both = gather(theirs.iter().chain(&foreign).map(|one| one.body.as_slice())).unwrap();
+    let spans = [(ALICE, 7), (BOB, 3)]
+        .map(|(author, end)| IdSpan::new(PeerId::derive(&author, &TOPIC, 0).get(), 0, end));
+    let updates = both
+        .export(ExportMode::updates_in_range(spans.to_vec()))
+        .unwrap();
+    let mut forged = theirs[..1].to_vec();
+    forged[0].body = crate::engine::update::body(&updates);
+    let branches = |theirs| Branches {
+        topic: TOPIC,
+        author: ALICE,
+        others: &[],
+        ours: &ours,
+        theirs,
+        incarnation: 50,
+    };
+    assert!(mend(&branches(&theirs)).is_some());
+    assert!(mend(&branches(&forged)).is_none());
+}
+
 #[test]
 fn what_is_unsaved_is_made_again_on_the_other_form() {
     let mut open_text = open(ALICE, 0, &[]);
