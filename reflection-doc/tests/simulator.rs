@@ -64,6 +64,20 @@ impl Person for Writer {
         self.screen.clear();
     }
 
+    fn begin_again(
+        &mut self,
+        author: AuthorId,
+        topic: &TopicId,
+        incarnation: u64,
+        stored: &[Delivered],
+    ) {
+        let mut fresh = Engine::new(author, topic, incarnation);
+        fresh.set_clock(Arc::new(|| 0));
+        fresh.apply(stored).unwrap();
+        let effects = self.engine.as_mut().unwrap().begin_again(fresh).unwrap();
+        self.show(&effects);
+    }
+
     fn apply(&mut self, operations: &[Delivered]) {
         let effects = self.engine.as_mut().unwrap().apply(operations).unwrap();
         self.show(&effects);

@@ -364,6 +364,10 @@ impl From<documents::StoredDocument> for KnownDocument {
 
 /// Microseconds since 1970 by this machine's clock.
 pub(crate) fn now_us() -> u64 {
+    #[cfg(feature = "testing")]
+    if let Some(now_us) = crate::testing::simulated_now_us() {
+        return now_us;
+    }
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use reflection_node::testing::{Failure, Ledger, Report, Sabotage, simulate};
 
 /// Schedules of `make test`.
-const SCHEDULES: u64 = 600;
+const SCHEDULES: u64 = 200;
 /// The first of their seeds.
 const FIRST_SEED: u64 = 1;
 /// Schedules in which a planted mistake has to be noticed.
@@ -79,6 +79,10 @@ struct Totals {
     sessions: u64,
     crashes: u64,
     failed_writes: u64,
+    quiet: u64,
+    compactions: u64,
+    restored: u64,
+    mended: u64,
 }
 
 impl Totals {
@@ -90,6 +94,10 @@ impl Totals {
             sessions: report.sessions,
             crashes: report.crashes,
             failed_writes: report.failed_writes,
+            quiet: report.quiet,
+            compactions: report.compactions,
+            restored: report.restored,
+            mended: report.mended,
         });
     }
 
@@ -100,6 +108,10 @@ impl Totals {
         self.sessions += other.sessions;
         self.crashes += other.crashes;
         self.failed_writes += other.failed_writes;
+        self.quiet += other.quiet;
+        self.compactions += other.compactions;
+        self.restored += other.restored;
+        self.mended += other.mended;
     }
 }
 
@@ -115,12 +127,16 @@ fn a_seed_leads_to_the_same_run_again() {
 #[test]
 fn planted_mistakes_are_noticed() {
     for mistake in [
+        Sabotage::BelieveMarks,
+        Sabotage::SkipNews,
         Sabotage::DropHeads,
         Sabotage::SkipAcknowledgement,
         Sabotage::AcknowledgeEarly,
         Sabotage::AcknowledgeUnsynced,
         Sabotage::SkipCommit,
         Sabotage::ProcessTwice,
+        Sabotage::CompactIncompletely,
+        Sabotage::CompactLate,
     ] {
         let noticed = (0..SCHEDULES_OF_MISTAKES)
             .find_map(|seed| simulate(seed, Ledger::default, Some(mistake)).err());

@@ -33,6 +33,7 @@ use crate::pipeline::{
 };
 use crate::replication::progress;
 use crate::shared::{KnownDocument, PeerStatus, Shared};
+use crate::store::documents::DocumentRow;
 use crate::store::{Durability, READ_HERE_MAX, StoreError, forks, operations, peers};
 
 /// Kibibytes of received frames that wait for the machine.
@@ -400,14 +401,7 @@ impl Driver {
         Box::pin(async move {
             shared
                 .readers
-                .run(move |connection| {
-                    let Some(author_row) = operations::find_author_row(connection, &own)? else {
-                        return Ok(false);
-                    };
-                    let last = head.next.saturating_sub(1);
-                    let ours = operations::id_at(connection, row, author_row, last)?;
-                    Ok(ours.is_some_and(|id| id != head.id))
-                })
+                .run(move |connection| is_forked(connection, row, &own, &head))
                 .await
         })
     }
@@ -490,6 +484,21 @@ impl Driver {
     }
 }
 
+/// Whether our own log has another operation where a peer's form of it ends.
+pub(crate) fn is_forked(
+    connection: &Connection,
+    row: DocumentRow,
+    own: &AuthorId,
+    theirs: &Head,
+) -> Result<bool, StoreError> {
+    let Some(author_row) = operations::find_author_row(connection, own)? else {
+        return Ok(false);
+    };
+    let last = theirs.next.saturating_sub(1);
+    let ours = operations::id_at(connection, row, author_row, last)?;
+    Ok(ours.is_some_and(|id| id != theirs.id))
+}
+
 /// Tells the sessions and readers of a document of a committed batch.
 pub(crate) fn announce_heights(
     commits: &Commits,
@@ -561,12 +570,7 @@ fn announce_mended(shared: &Shared, topic: TopicId, mended: &Mended) {
     }
 }
 
-async fn confirm(
-    shared: &Shared,
-    row: crate::store::documents::DocumentRow,
-    peer: AuthorId,
-    confirmed: u64,
-) {
+async fn confirm(shared: &Shared, row: DocumentRow, peer: AuthorId, confirmed: u64) {
     let noted: Result<(), StoreError> = shared
         .writer
         .run(Durability::Refetchable, move |connection, _| {

@@ -1,23 +1,34 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The smallest program on top of the node whose mistakes show: it adds up numbers.
+//! The smallest program on top of the node whose mistakes show: it keeps lists of numbers.
+//!
+//! The body of an edit is a number in the first eight bytes; a compaction is all numbers of its
+//! author, in order, behind a byte of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
 use super::{Person, Random};
 use crate::access::TopicId;
 use crate::identity::AuthorId;
-use crate::pipeline::{Application, Delivered, Delivery, Processed, Refusal};
+use crate::operation::Kind;
+use crate::pipeline::{
+    Application, Branches, Compactor, Delivered, Delivery, Joined, Processed, Refusal,
+};
 use crate::store::StoreError;
 
-/// Bodies that begin so are refused by everybody.
+/// Edits that begin so are refused by everybody.
 const REFUSED: u8 = 0xFF;
+/// Compactions begin so.
+const COMPACTION: u8 = 0x80;
+/// Bytes of a number.
+const NUMBER_BYTES: usize = 8;
 
-/// A person who writes numbers. The text of the document is the sum for each author.
+/// A person who writes numbers. The text of the document is the list of each author.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    sums: BTreeMap<AuthorId, u64>,
+    lists: BTreeMap<AuthorId, Vec<u64>>,
     unpublished: Vec<Vec<u8>>,
 }
 
@@ -31,18 +42,26 @@ impl Person for Ledger {
         *self = Self::default();
     }
 
+    fn begin_again(&mut self, _: AuthorId, _: &TopicId, _: u64, stored: &[Delivered]) {
+        self.lists.clear();
+        self.apply(stored);
+    }
+
     fn apply(&mut self, operations: &[Delivered]) {
         for operation in operations {
-            let sum = self.sums.entry(operation.author).or_default();
-            // Depends on the order within a log, and on nothing else.
-            *sum = sum.wrapping_mul(31).wrapping_add(number(&operation.body));
+            let list = self.lists.entry(operation.author).or_default();
+            take(list, operation.kind, &operation.body);
         }
     }
 
     fn write(&mut self, random: &mut Random) {
-        let length = if random.percent(3) { 60_000 } else { 8 };
+        let length = if random.percent(3) {
+            60_000
+        } else {
+            NUMBER_BYTES
+        };
         let mut body = vec![0; length];
-        random.fill(&mut body[..8]);
+        random.fill(&mut body[..NUMBER_BYTES]);
         body[0] &= 0x7F;
         self.unpublished.push(body);
     }
@@ -57,7 +76,11 @@ impl Person for Ledger {
     }
 
     fn state(&mut self) -> String {
-        format!("{:?}", self.sums)
+        format!("{:?}", self.lists)
+    }
+
+    fn said(&mut self) -> BTreeSet<u64> {
+        self.lists.values().flatten().copied().collect()
     }
 
     fn check(&self, connection: &Connection) -> Result<(), String> {
@@ -79,20 +102,61 @@ impl Person for Ledger {
     }
 }
 
-fn number(body: &[u8]) -> u64 {
-    body.iter().fold(body.len() as u64, |number, &byte| {
-        number.wrapping_mul(257).wrapping_add(byte.into())
-    })
+/// The numbers that a body says.
+fn numbers(kind: Kind, body: &[u8]) -> Vec<u64> {
+    let (first, rest) = body.split_at_checked(1).unwrap_or_default();
+    let body = match kind {
+        Kind::Edit => body,
+        Kind::Compaction if first == [COMPACTION] => rest,
+        Kind::Compaction => &[],
+    };
+    let count = match kind {
+        Kind::Edit => 1,
+        Kind::Compaction => usize::MAX,
+    };
+    body.chunks(NUMBER_BYTES)
+        .take(count)
+        .map(|chunk| {
+            let mut bytes = [0; NUMBER_BYTES];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            u64::from_be_bytes(bytes)
+        })
+        .collect()
 }
 
-/// What the ledger keeps in the store: an entry for every effect.
+/// What an operation makes of its author's list.
+fn take(list: &mut Vec<u64>, kind: Kind, body: &[u8]) {
+    if kind == Kind::Compaction {
+        list.clear();
+    }
+    list.extend(numbers(kind, body));
+}
+
+/// What a log makes.
+fn list<'a>(log: impl IntoIterator<Item = &'a Delivered>) -> Vec<u64> {
+    let mut list = Vec::new();
+    for operation in log {
+        take(&mut list, operation.kind, &operation.body);
+    }
+    list
+}
+
+fn compaction(list: &[u64]) -> Vec<u8> {
+    let numbers = list.iter().flat_map(|number| number.to_be_bytes());
+    std::iter::once(COMPACTION).chain(numbers).collect()
+}
+
+/// What the ledger keeps in the store: an entry for every effect, and what is in the lists.
 struct Entries;
 
 impl Application for Entries {
     fn prepare(&mut self, connection: &Connection) -> Result<(), StoreError> {
         connection.execute_batch(
             "CREATE TABLE IF NOT EXISTS entries (
-                 entry INTEGER PRIMARY KEY, operation BLOB NOT NULL, number INTEGER NOT NULL
+                 entry INTEGER PRIMARY KEY, author BLOB NOT NULL, operation BLOB NOT NULL
+             ) STRICT;
+             CREATE TABLE IF NOT EXISTS numbers (
+                 author BLOB NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (author, number)
              ) STRICT",
         )?;
         Ok(())
@@ -106,13 +170,28 @@ impl Application for Entries {
         let Some(body) = delivery.body else {
             return Ok(Processed::Done);
         };
+        let header = delivery.operation.header();
+        let author = header.author.as_bytes().as_slice();
+        let said = numbers(header.kind, body);
+        if header.kind == Kind::Compaction {
+            let listed: BTreeSet<i64> = said.iter().map(|number| number.cast_signed()).collect();
+            if !known(connection, author)?.is_subset(&listed) {
+                return Err(Refusal::Refuse("the compaction leaves numbers out"));
+            }
+            connection.execute("DELETE FROM entries WHERE author = ?1", [author])?;
+        }
         // Written before the refusal, so that it shows if something of a refused one remains.
         connection
-            .prepare_cached("INSERT INTO entries (operation, number) VALUES (?1, ?2)")?
+            .prepare_cached("INSERT INTO entries (author, operation) VALUES (?1, ?2)")?
             .execute(params![
-                delivery.operation.id().as_bytes().as_slice(),
-                i64::try_from(number(body) >> 1).unwrap_or(0),
+                author,
+                delivery.operation.id().as_bytes().as_slice()
             ])?;
+        let mut insert = connection
+            .prepare_cached("INSERT OR IGNORE INTO numbers (author, number) VALUES (?1, ?2)")?;
+        for number in said {
+            insert.execute(params![author, number.cast_signed()])?;
+        }
         if body.first() == Some(&REFUSED) {
             return Err(Refusal::Refuse("the number is refused"));
         }
@@ -124,7 +203,42 @@ impl Application for Entries {
     }
 
     fn deleted(&mut self, connection: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        connection.execute("DELETE FROM entries", [])?;
+        connection.execute_batch("DELETE FROM entries; DELETE FROM numbers")?;
         Ok(())
+    }
+
+    fn compactor(&self) -> Option<Arc<dyn Compactor>> {
+        Some(Arc::new(Lists))
+    }
+}
+
+/// The numbers of an author that are here.
+fn known(connection: &Connection, author: &[u8]) -> Result<BTreeSet<i64>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT number FROM numbers WHERE author = ?1")?;
+    let numbers = statement.query_map([author], |row| row.get(0))?;
+    Ok(numbers.collect::<Result<_, _>>()?)
+}
+
+/// What the ledger knows about whole logs.
+struct Lists;
+
+impl Compactor for Lists {
+    fn compact(&self, _: &TopicId, author: &AuthorId, operations: &[Delivered]) -> Option<Vec<u8>> {
+        let own = operations.iter().filter(|one| one.author == *author);
+        Some(compaction(&list(own)))
+    }
+
+    fn mend(&self, branches: &Branches<'_>) -> Option<Joined> {
+        let (ours, theirs) = (list(branches.ours), list(branches.theirs));
+        let in_ours: BTreeSet<&u64> = ours.iter().collect();
+        let in_theirs: BTreeSet<&u64> = theirs.iter().collect();
+        let mut joined = theirs.clone();
+        joined.extend(ours.iter().filter(|number| !in_theirs.contains(number)));
+        Some(Joined {
+            body: compaction(&joined),
+            is_ours_in_theirs: in_ours.is_subset(&in_theirs),
+            is_theirs_in_ours: in_theirs.is_subset(&in_ours),
+        })
     }
 }

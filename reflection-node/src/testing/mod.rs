@@ -15,5 +15,5 @@ pub mod tape;
 
 pub use ledger::Ledger;
 pub use random::Random;
-pub(crate) use random::fill_seeded;
+pub(crate) use random::{fill_seeded, simulated_now_us};
 pub use simulation::{Failure, Person, Report, Sabotage, simulate};

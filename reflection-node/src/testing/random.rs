@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Randomness that follows from a seed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 thread_local! {
     /// What nonces and salts are drawn from on this thread while a simulation runs on it.
     static SEEDED: RefCell<Option<Random>> = const { RefCell::new(None) };
+    /// The time on this thread while a simulation runs on it, microseconds since 1970.
+    static NOW_US: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// Numbers that follow from a seed, the same on every machine.
@@ -59,9 +61,20 @@ impl Seeded {
     }
 }
 
+/// Sets the clock of this thread.
+pub(super) fn set_simulated_now_us(now_us: u64) {
+    NOW_US.set(Some(now_us));
+}
+
+/// The time by the clock of this thread; `None` where it has none of its own.
+pub(crate) fn simulated_now_us() -> Option<u64> {
+    NOW_US.get()
+}
+
 impl Drop for Seeded {
     fn drop(&mut self) {
         SEEDED.with_borrow_mut(|random| *random = None);
+        NOW_US.set(None);
     }
 }
 

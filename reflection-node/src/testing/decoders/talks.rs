@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{Decoder, an_operation, frames, keys};
 use crate::access::DocumentSecret;
-use crate::identity::{AuthorId, AuthorKey};
+use crate::identity::{AuthorId, AuthorKey, VerifyingKeys};
 use crate::operation::Operation;
 use crate::pipeline::{Commit, Ingested, verify_batch};
 use crate::sync::exchange::{Action, Exchange};
@@ -165,7 +165,8 @@ fn follow(exchange: &mut Exchange, operation: &Operation) -> bool {
         assert!(actions < ACTIONS_MAX, "it does not come to rest");
         let done = match action {
             Action::Verify(batch) => {
-                let (verified, refused) = verify_batch(&keys(), batch);
+                let (verified, refused) =
+                    verify_batch(&keys(), &mut VerifyingKeys::default(), batch);
                 exchange.verified(verified, refused)
             }
             Action::Store(batch) => {
@@ -177,8 +178,10 @@ fn follow(exchange: &mut Exchange, operation: &Operation) -> bool {
                 exchange.stored(&ingested);
                 Ok(())
             }
-            Action::Read(request) => {
-                let is_held = request.author == operation.author() && request.from == 0;
+            Action::Read(requests) => {
+                let is_held = requests
+                    .iter()
+                    .any(|request| request.author == operation.author() && request.from == 0);
                 exchange.read(is_held.then(|| operation.clone()).into_iter().collect())
             }
             Action::Examine(_) => {

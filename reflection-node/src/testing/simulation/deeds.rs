@@ -15,13 +15,13 @@ const DEEDS_MAX: usize = 60;
 pub(super) struct Deeds {
     left: usize,
     /// Weights of what may happen, drawn anew for each schedule so that schedules differ.
-    weights: [usize; 11],
+    weights: [usize; 15],
     apart: BTreeSet<(usize, usize)>,
 }
 
 impl Deeds {
     pub(super) fn new(random: &mut Random, _: usize) -> Self {
-        let mut weights = [35, 22, 8, 4, 4, 4, 3, 8, 4, 5, 5];
+        let mut weights = [35, 22, 8, 4, 4, 4, 3, 8, 4, 5, 5, 6, 6, 6, 8];
         // Some schedules know only some kinds of trouble.
         for weight in &mut weights[2..] {
             if random.percent(40) {
@@ -82,6 +82,10 @@ impl<P: Person> World<P> {
             7 => self.start(who),
             8 => self.part(who, with),
             9 => self.deeds.apart.clear(),
+            11 => self.compact(who),
+            12 => self.people[who].back_up(),
+            13 => self.restore(who),
+            14 => self.hush_some_session(),
             _ => {
                 let pages = (!self.people[who].is_disk_full).then(|| self.random.below(3));
                 let pages = pages.and_then(|pages| u32::try_from(pages).ok());
@@ -99,6 +103,16 @@ impl<P: Person> World<P> {
             person.person.write(&mut self.random);
         }
         self.publish(who);
+    }
+
+    fn compact(&mut self, who: usize) {
+        if self.people[who].keys.access() != crate::access::Access::Write {
+            return;
+        }
+        if let Some(made) = self.people[who].compaction() {
+            let run = self.people[who].run;
+            self.after_ms(100, Task::Compact { who, run, made });
+        }
     }
 
     fn crash_if_running(&mut self, who: usize, power_cut: Option<usize>) {
@@ -129,6 +143,10 @@ impl<P: Person> World<P> {
             if self.people[who].keys.access() == crate::access::Access::Write {
                 self.publish(who);
             }
+            while self.people[who].apply() {}
+            // From here on nothing is lost, whichever form of a log it is in.
+            let said = self.people[who].person.said();
+            self.oracle.has_to_stay(who, &said);
         }
     }
 

@@ -8,16 +8,19 @@ use std::{fs, io};
 
 use rusqlite::Connection;
 
+use super::Sabotage;
 use crate::access::{DocumentKeys, TopicId};
 use crate::identity::{AuthorId, AuthorKey};
-use crate::operation::OperationId;
+use crate::operation::{Kind, OperationId};
 use crate::pipeline::{
-    Application, Commits, Delivered, Delivery, Ingested, Processed, Processor, PublishError,
-    Published, Refusal, WaitingRoom, open_operation,
+    Application, Branches, Commits, Compactor, Delivered, Delivery, Ingested, Joined, Mended,
+    Processed, Processor, PublishError, Published, Refusal, WaitingRoom, open_operation, read_all,
 };
 use crate::store::documents::{self, DocumentRow};
 use crate::store::operations::{self, Position};
-use crate::store::{Committer, Job, StoreError, check_author, open_connection, prepare};
+use crate::store::{
+    Committer, Job, StoreError, check_author, compaction, forks, open_connection, prepare, storage,
+};
 use crate::sync::heights::{Head, Heights};
 
 /// Pages that a database may have when its disk is not full: no bound.
@@ -32,6 +35,17 @@ pub(super) enum Outcome {
     Published {
         body: Vec<u8>,
         result: Result<(Published, Head), PublishError>,
+    },
+    Compacted {
+        result: Result<Published, PublishError>,
+    },
+    Examined {
+        end: u64,
+        result: Result<(), StoreError>,
+    },
+    Mended {
+        end: u64,
+        result: Result<Mended, StoreError>,
     },
 }
 
@@ -101,10 +115,22 @@ impl Files {
 
     /// Copies the files as they are now to where the next start finds them.
     fn copy_to_next(&self) {
-        let next = self.next();
-        fs::copy(self.database(), next.database()).unwrap();
+        self.copy_to(&self.next());
+    }
+
+    fn copy_to(&self, other: &Self) {
+        fs::copy(self.database(), other.database()).unwrap();
         if self.log().exists() {
-            fs::copy(self.log(), next.log()).unwrap();
+            fs::copy(self.log(), other.log()).unwrap();
+        }
+    }
+
+    /// Where a backup of these is kept.
+    fn backup(&self) -> Self {
+        Self {
+            folder: self.folder.join("backups"),
+            crashes: 0,
+            ..self.clone()
         }
     }
 
@@ -126,7 +152,7 @@ impl Files {
 struct Trapped {
     application: Box<dyn Application>,
     trap: Arc<Mutex<Trap>>,
-    is_twice: bool,
+    sabotage: Option<Sabotage>,
 }
 
 impl Trapped {
@@ -154,7 +180,8 @@ impl Application for Trapped {
         delivery: &Delivery<'_>,
     ) -> Result<Processed, Refusal> {
         self.step();
-        if self.is_twice && delivery.operation.header().sequence == 1 {
+        let is_twice = self.sabotage == Some(Sabotage::ProcessTwice);
+        if is_twice && delivery.operation.header().sequence == 1 {
             let _ = self.application.process(connection, delivery);
         }
         let processed = self.application.process(connection, delivery);
@@ -169,6 +196,45 @@ impl Application for Trapped {
     fn deleted(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
         self.application.deleted(connection, topic)
     }
+
+    fn compactor(&self) -> Option<Arc<dyn Compactor>> {
+        Some(Arc::new(Careless {
+            compactor: self.application.compactor()?,
+            sabotage: self.sabotage,
+        }))
+    }
+}
+
+/// What the application knows about whole logs, with the mistakes that are made on purpose.
+struct Careless {
+    compactor: Arc<dyn Compactor>,
+    sabotage: Option<Sabotage>,
+}
+
+impl Compactor for Careless {
+    fn compact(
+        &self,
+        topic: &TopicId,
+        author: &AuthorId,
+        operations: &[Delivered],
+    ) -> Option<Vec<u8>> {
+        let is_incomplete = self.sabotage == Some(Sabotage::CompactIncompletely);
+        let newest = operations.iter().rposition(|one| one.author == *author)?;
+        let kept = if is_incomplete {
+            [&operations[..newest], &operations[newest + 1..]].concat()
+        } else {
+            operations.to_vec()
+        };
+        self.compactor.compact(topic, author, &kept)
+    }
+
+    fn mend(&self, branches: &Branches<'_>) -> Option<Joined> {
+        let mut branches = *branches;
+        if self.sabotage == Some(Sabotage::LoseBranch) {
+            branches.theirs = &branches.theirs[..1];
+        }
+        self.compactor.mend(&branches)
+    }
 }
 
 /// What lives as long as a process.
@@ -177,6 +243,8 @@ pub(super) struct Running {
     pub(super) commits: Arc<Commits>,
     pub(super) row: DocumentRow,
     pub(super) incarnation: u64,
+    /// How often stored operations had been replaced when the person last began with them.
+    generation: i64,
     /// Work for the next transactions.
     pub(super) jobs: Vec<Job<Processor>>,
     pub(super) is_commit_due: bool,
@@ -197,6 +265,7 @@ pub(super) struct Placed {
     pub(super) author: AuthorId,
     pub(super) sequence: u64,
     pub(super) id: OperationId,
+    pub(super) is_compaction: bool,
 }
 
 /// One installation.
@@ -214,6 +283,7 @@ pub(super) struct Installation<P> {
     /// Bytes of the write-ahead log that a power cut leaves.
     synced_bytes: u64,
     files: Files,
+    has_backup: bool,
 }
 
 impl<P: super::Person> Installation<P> {
@@ -239,11 +309,12 @@ impl<P: super::Person> Installation<P> {
                 who,
                 crashes: 0,
             },
+            has_backup: false,
         }
     }
 
     /// The process starts.
-    pub(super) fn start(&mut self, now_us: u64, is_twice: bool) {
+    pub(super) fn start(&mut self, now_us: u64, sabotage: Option<Sabotage>) {
         self.run += 1;
         self.operations.clear();
         self.is_disk_full = false;
@@ -251,7 +322,7 @@ impl<P: super::Person> Installation<P> {
         let mut application = Trapped {
             application: self.person.application(),
             trap: Arc::clone(&trap),
-            is_twice,
+            sabotage,
         };
         let connection = open_connection(&self.files.database(), true).unwrap();
         prepare(&connection).unwrap();
@@ -266,6 +337,7 @@ impl<P: super::Person> Installation<P> {
             added
         };
         let newest = operations::newest_position(&connection).unwrap();
+        let generation = forks::generation(&connection, stored.row).unwrap();
         self.synced_bytes = self.log_bytes();
         self.person.start(self.id, &topic, stored.incarnation);
         let processor = Processor {
@@ -278,6 +350,7 @@ impl<P: super::Person> Installation<P> {
             commits: Arc::default(),
             row: stored.row,
             incarnation: stored.incarnation,
+            generation,
             jobs: Vec::new(),
             is_commit_due: false,
             is_apply_due: false,
@@ -306,6 +379,15 @@ impl<P: super::Person> Installation<P> {
             return false;
         }
         let connection = &running.committer.connection;
+        let generation = forks::generation(connection, running.row).unwrap();
+        if generation != running.generation {
+            // What is on its way to the disk comes back first.
+            if !running.is_publishing {
+                running.generation = generation;
+                self.begin_again();
+            }
+            return false;
+        }
         let found = operations::after(connection, running.row, running.position, 1_000).unwrap();
         let delivered: Vec<Delivered> = found
             .iter()
@@ -317,6 +399,64 @@ impl<P: super::Person> Installation<P> {
         running.position = last.position;
         self.person.apply(&delivered);
         true
+    }
+
+    /// The person goes on with what is stored now.
+    fn begin_again(&mut self) {
+        let topic = self.keys.topic();
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        self.person
+            .give_back(running.publishing.drain(..).collect());
+        let connection = &running.committer.connection;
+        let document = documents::find(connection, &topic).unwrap().unwrap();
+        let stored = read_all(connection, running.row, &self.keys).unwrap();
+        running.incarnation = document.incarnation;
+        running.position = stored.last().map_or(0, |last| last.position);
+        let incarnation = document.incarnation;
+        self.person
+            .begin_again(self.id, &topic, incarnation, &stored);
+    }
+
+    /// The end of our log, the incarnation of the last operation in it, and the body of one that
+    /// says all of it; as the node makes it beside the writing thread.
+    pub(super) fn compaction(&self) -> Option<(u64, u64, Vec<u8>)> {
+        let running = self.running.as_ref()?;
+        let connection = &running.committer.connection;
+        let (size, next) = compaction::own_log(connection, running.row, &self.id).unwrap();
+        if size.operations <= 1 {
+            return None;
+        }
+        let stored = read_all(connection, running.row, &self.keys).unwrap();
+        let newest = stored.iter().rfind(|one| one.author == self.id)?;
+        let compactor = running.committer.context.application.compactor()?;
+        let body = compactor.compact(&self.keys.topic(), &self.id, &stored)?;
+        (newest.sequence + 1 == next).then_some((next, newest.incarnation, body))
+    }
+
+    /// Keeps a copy of the files as they are now.
+    pub(super) fn back_up(&mut self) {
+        if self.running.is_some() {
+            let backup = self.files.backup();
+            fs::create_dir_all(&backup.folder).unwrap();
+            if self.has_backup {
+                backup.remove();
+            }
+            self.files.copy_to(&backup);
+            self.has_backup = true;
+        }
+    }
+
+    /// The files become those of the backup, while nothing runs. `false` without one.
+    pub(super) fn restore(&mut self) -> bool {
+        if self.has_backup {
+            self.files.remove();
+            self.files = self.files.next();
+            self.files.backup().copy_to(&self.files);
+            self.synced_bytes = self.log_bytes();
+        }
+        self.has_backup
     }
 
     /// Runs what waits in one transaction. `false` if the process died in it.
@@ -429,6 +569,7 @@ impl<P: super::Person> Installation<P> {
                 author: header.author,
                 sequence: header.sequence,
                 id: OperationId::from_bytes(*blake3::hash(&bytes).as_bytes()),
+                is_compaction: header.kind == Kind::Compaction,
             });
         }
         &self.operations[before..]
@@ -439,6 +580,22 @@ impl<P: super::Person> Installation<P> {
         &self.operations
     }
 
+    /// What is in the store now.
+    pub(super) fn stored(&self) -> BTreeSet<OperationId> {
+        let Some(running) = &self.running else {
+            return BTreeSet::new();
+        };
+        let connection = &running.committer.connection;
+        let mut statement = connection
+            .prepare_cached("SELECT header FROM operations")
+            .unwrap();
+        let headers = statement.query_map([], |row| row.get::<_, Vec<u8>>(0));
+        headers
+            .unwrap()
+            .map(|header| OperationId::from_bytes(*blake3::hash(&header.unwrap()).as_bytes()))
+            .collect()
+    }
+
     /// The ids of those up to some position.
     pub(super) fn held(&self, position: Position) -> BTreeSet<OperationId> {
         let operations = self.operations.iter();
@@ -446,6 +603,19 @@ impl<P: super::Person> Installation<P> {
             .filter(|placed| placed.position <= position)
             .map(|placed| placed.id)
             .collect()
+    }
+
+    /// Brings onto the disk what is committed, as is waited for before it is said what is held.
+    /// `false` where that is not possible.
+    pub(super) fn write_everything(&mut self) -> bool {
+        let is_written = self
+            .running
+            .as_ref()
+            .is_some_and(|running| storage::write_through(&running.committer.connection).is_ok());
+        if is_written {
+            self.synced_bytes = self.log_bytes();
+        }
+        is_written
     }
 
     pub(super) fn heights(&self) -> (Position, Heights) {

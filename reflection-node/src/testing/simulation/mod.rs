@@ -10,16 +10,23 @@
 //! A crash is a copy of the database files as they are at that moment, which may be in the middle
 //! of a transaction; a power cut is one without what was not synchronised.
 //!
+//! Who meets somebody says in a mark what it holds; a session begins only where two differ, and ends
+//! when it has nothing left to do. Authors make their logs short, and some restore a backup: their logs go on in two ways until
+//! they hear of the other one, and both are joined.
+//!
 //! Checked throughout ([`oracle`]): nothing acknowledged is lost, every operation has its effects
-//! once, no sequence number is used for two operations, nobody claims to be in step falsely or to
-//! have finished early. At the end the faults are mended, and all have to hold the same.
+//! once, no sequence number is used for two operations but by who restored a backup, nobody claims
+//! to be in step falsely or to have finished early. At the end the faults are mended, and all have
+//! to hold the same, and everything that anybody held then.
 
 mod deeds;
 mod installation;
 mod oracle;
+mod quiet;
 mod talk;
 mod world;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -37,6 +44,15 @@ pub trait Person {
     fn application(&self) -> Box<dyn Application>;
     /// The program starts; nothing is in memory.
     fn start(&mut self, author: AuthorId, topic: &TopicId, incarnation: u64);
+    /// Some of what was stored has been replaced, and this is stored now. What is not published
+    /// yet is kept, to be published under this incarnation.
+    fn begin_again(
+        &mut self,
+        author: AuthorId,
+        topic: &TopicId,
+        incarnation: u64,
+        stored: &[Delivered],
+    );
     /// Operations were accepted; in the order of acceptance.
     fn apply(&mut self, operations: &[Delivered]);
     /// The person writes something.
@@ -47,6 +63,10 @@ pub trait Person {
     fn give_back(&mut self, bodies: Vec<Vec<u8>>);
     /// What all have to agree on who hold the same operations.
     fn state(&mut self) -> String;
+    /// What was said and has to stay, as numbers that nothing else has.
+    fn said(&mut self) -> BTreeSet<u64> {
+        BTreeSet::new()
+    }
     /// Whether what the program has in the store follows from the operations there.
     fn check(&self, connection: &Connection) -> Result<(), String>;
 }
@@ -66,6 +86,18 @@ pub enum Sabotage {
     SkipCommit,
     /// An operation arrives twice at the application.
     ProcessTwice,
+    /// A compaction leaves the newest operation out.
+    CompactIncompletely,
+    /// A compaction is published though the log has grown since it was made.
+    CompactLate,
+    /// Our own log in another form is fetched, and nothing is done about it.
+    SkipMending,
+    /// Of two forms of a log one alone is kept.
+    LoseBranch,
+    /// Any mark is taken for that of the same operations.
+    BelieveMarks,
+    /// Something is written to a quiet document, and no session is opened.
+    SkipNews,
 }
 
 /// What a schedule did.
@@ -83,6 +115,14 @@ pub struct Report {
     pub crashes: u64,
     /// Writes that failed on a full disk.
     pub failed_writes: u64,
+    /// How often two were found to hold the same without a session.
+    pub quiet: u64,
+    /// Logs that their authors made short.
+    pub compactions: u64,
+    /// Backups that were restored.
+    pub restored: u64,
+    /// Logs that went on in two ways and were joined.
+    pub mended: u64,
 }
 
 /// A schedule that came to a bad end.

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::installation::{Installation, Outcome, Promise};
 use super::world::{Task, World, store_job};
 use super::{Person, Sabotage};
 use crate::events::Event;
 use crate::identity::VerifyingKeys;
-use crate::operation::{Operation, OperationId};
-use crate::pipeline::{Commit, Ingested, verify_batch};
+use crate::operation::{ForkProof, Operation, OperationId};
+use crate::pipeline::{Commit, Evidence, Ingested, Mended, Processor, examine, mend, verify_batch};
 use crate::shared::PeerStatus;
 use crate::store::operations::Position;
-use crate::store::{Durability, Job, StoreError, operations, peers};
+use crate::store::{Durability, Job, StoreError, forks, operations, peers};
+use crate::sync::driver::is_forked;
 use crate::sync::exchange::{Action, Exchange};
 use crate::sync::frame::Frame;
+use crate::sync::heights::Head;
 use crate::sync::session::{Request, Session};
 
 /// Stands for the document in an `Open`; whose it is needs no finding out here.
@@ -58,28 +61,24 @@ pub(super) struct Talks {
     awaited: BTreeMap<u64, (usize, u32, usize, u64)>,
     /// After that time nothing arrives any more at these.
     cuts: BTreeMap<u64, Duration>,
+    /// Sides whose session ends, or ended, because there was nothing left to do.
+    hushed: BTreeSet<u64>,
     /// What each side held when its session began.
     beginnings: BTreeMap<u64, BTreeSet<OperationId>>,
 }
 
 impl<P: Person> World<P> {
-    /// Begins a session between two who can reach each other.
-    pub(super) fn connect(&mut self, one: usize, other: usize) {
-        let is_possible = one != other
+    /// Whether two can reach each other.
+    pub(super) fn can_talk(&self, one: usize, other: usize) -> bool {
+        one != other
             && !self.is_apart(one, other)
             && self.people[one].running.is_some()
-            && self.people[other].running.is_some();
-        if !is_possible {
-            return;
-        }
+            && self.people[other].running.is_some()
+    }
+
+    /// Begins a session.
+    pub(super) fn open_session(&mut self, opener: usize, responder: usize) {
         self.count().sessions += 1;
-        let (opener, responder) = if self.people[one].id < self.people[other].id {
-            (one, other)
-        } else {
-            (other, one)
-        };
-        // An older session of the two is replaced; each notices in its own time.
-        self.cut_sessions_between(one, other);
         let (opening, answering) = (self.talks.numbers, self.talks.numbers + 1);
         self.talks.numbers += 2;
         let run = self.people[responder].run;
@@ -117,7 +116,10 @@ impl<P: Person> World<P> {
         self.talks.beginnings.insert(number, held);
         let session = session(crate::sync::driver::present_heights(&commits));
         let remote_id = self.people[with].id;
-        let exchange = Exchange::new(person.id, remote_id, topic, session, &commits.borrow());
+        let mut exchange = Exchange::new(person.id, remote_id, topic, session, &commits.borrow());
+        let connection = &running.committer.connection;
+        exchange.declined(operations::refusals(connection, running.row).unwrap());
+        exchange.prove(&forks::all(connection, running.row).unwrap());
         let window = self.random.between(1, WINDOW_MAX);
         let end = End {
             who,
@@ -310,10 +312,20 @@ impl<P: Person> World<P> {
                         .breaks(format!("{who} finished early with {with}"));
                 }
             }
-            // Every log here is written by one machine with one memory: none goes on in two ways.
-            Action::Examine(_) => end.exchange.examined(),
-            Action::Compare(_) => end.exchange.compared(false),
-            Action::Mend(_) => end.exchange.mended(),
+            Action::Examine(evidence) => {
+                if let Some(job) = examine_job(&self.people[who], number, evidence) {
+                    self.give(who, job);
+                }
+            }
+            Action::Compare(head) => self.after_ms(10, Task::Compare { end: number, head }),
+            Action::Mend(_) if self.sabotage == Some(Sabotage::SkipMending) => {
+                end.exchange.mended();
+            }
+            Action::Mend(branch) => {
+                if let Some(job) = mend_job(&self.people[who], number, branch) {
+                    self.give(who, job);
+                }
+            }
             Action::Emit(_) => {}
             Action::Confirm(confirmed) => self.confirm(who, with, confirmed),
         }
@@ -341,6 +353,55 @@ impl<P: Person> World<P> {
             |_: Result<(), StoreError>| {},
         );
         self.give(who, job);
+    }
+
+    pub(super) fn compare(&mut self, number: u64, head: Head) {
+        let Some(end) = self.talks.ends.get_mut(&number) else {
+            return;
+        };
+        let person = &self.people[end.who];
+        let Some(running) = &person.running else {
+            return;
+        };
+        let connection = &running.committer.connection;
+        let is_forked = is_forked(connection, running.row, &person.id, &head).unwrap();
+        end.exchange.compared(is_forked);
+        self.act(number);
+    }
+
+    pub(super) fn examined(&mut self, number: u64, result: Result<(), StoreError>) {
+        let Some(end) = self.talks.ends.get_mut(&number) else {
+            return;
+        };
+        match result {
+            Ok(()) => {
+                end.exchange.examined();
+                self.act(number);
+            }
+            Err(error) => self.failed_to_store(number, &error),
+        }
+    }
+
+    pub(super) fn mended(&mut self, number: u64, result: Result<Mended, StoreError>) {
+        // It happened to the log, whether or not the session is still there.
+        match result {
+            Ok(mended) => self.count().mended += u64::from(mended.head.is_some()),
+            Err(_) => self.count().failed_writes += 1,
+        }
+        let Some(end) = self.talks.ends.get_mut(&number) else {
+            return;
+        };
+        end.exchange.mended();
+        self.act(number);
+    }
+
+    fn failed_to_store(&mut self, number: u64, error: &StoreError) {
+        if self.oracle.is_calm {
+            self.oracle
+                .breaks(format!("a write failed without a cause: {error}"));
+        }
+        self.count().failed_writes += 1;
+        self.end(number, "it could not be stored");
     }
 
     pub(super) fn verify(&mut self, number: u64, batch: Vec<Operation>) {
@@ -399,25 +460,19 @@ impl<P: Person> World<P> {
         };
         match result {
             Ok(ingested) => {
-                if !ingested.forks.is_empty() || !ingested.refused.is_empty() {
-                    let who = end.who;
+                let who = end.who;
+                let untaken = ingested.forks.iter().map(|(author, _)| author);
+                let mut untaken = untaken.chain(ingested.refused.iter().map(|(author, _)| author));
+                if untaken.any(|author| !self.oracle.is_a_copy(author)) {
                     self.oracle
                         .breaks(format!("{who} refused an honest operation"));
                     return;
                 }
                 end.exchange.stored(&ingested);
-                let who = end.who;
                 self.act(number);
                 self.write_through(who);
             }
-            Err(error) => {
-                if self.oracle.is_calm {
-                    self.oracle
-                        .breaks(format!("a write failed without a cause: {error}"));
-                }
-                self.count().failed_writes += 1;
-                self.end(number, "it could not be stored");
-            }
+            Err(error) => self.failed_to_store(number, &error),
         }
     }
 
@@ -443,6 +498,7 @@ impl<P: Person> World<P> {
             return;
         };
         end.exchange.committed(&end.commits.borrow());
+        let is_settled = end.exchange.is_settled();
         let since = self.now.saturating_sub(end.started);
         let actions = end.exchange.end(since, &reason);
         let (who, with, remote) = (end.who, end.with, end.remote);
@@ -454,6 +510,41 @@ impl<P: Person> World<P> {
             }
         }
         self.cut(remote);
+        if self.talks.hushed.remove(&number) {
+            self.hushed(who, with, is_settled);
+        }
+    }
+
+    /// A session that has nothing left to do ends, and both know why.
+    pub(super) fn hush_some_session(&mut self) {
+        let settled: Vec<(u64, u64)> = self
+            .talks
+            .ends
+            .iter()
+            .filter(|(number, end)| {
+                end.who == self.in_order(end.who, end.with).0
+                    && end.exchange.is_settled()
+                    && self.talks.ends.contains_key(&end.remote)
+                    && !self.talks.cuts.contains_key(*number)
+            })
+            .map(|(number, end)| (*number, end.remote))
+            .collect();
+        if settled.is_empty() {
+            return;
+        }
+        let (number, remote) = settled[self.random.below(settled.len())];
+        self.talks.hushed.extend([number, remote]);
+        self.end(number, "there is nothing left to do");
+    }
+
+    /// Whether two have a session that nobody is about to lose.
+    pub(super) fn has_session(&self, one: usize, other: usize) -> bool {
+        let is_between =
+            |end: &End| (end.who, end.with) == (one, other) || (end.who, end.with) == (other, one);
+        self.talks
+            .ends
+            .iter()
+            .any(|(number, end)| is_between(end) && !self.talks.cuts.contains_key(number))
     }
 
     /// What is under way to one side arrives up to some moment, and some time later it notices.
@@ -486,6 +577,8 @@ impl<P: Person> World<P> {
     }
 
     pub(super) fn cut_sessions_between(&mut self, one: usize, other: usize) {
+        let pair = self.in_order(one, other);
+        self.forget_quiet(|first, second| (first, second) == pair);
         let ends = self.talks.ends.iter();
         let numbers: Vec<u64> = ends
             .filter(|(_, end)| {
@@ -500,6 +593,7 @@ impl<P: Person> World<P> {
 
     /// The process of somebody is gone, and its sessions with it.
     pub(super) fn forget_sessions_of(&mut self, who: usize) {
+        self.forget_quiet(|one, other| one == who || other == who);
         let ends = self.talks.ends.iter();
         let gone: Vec<(u64, u64)> = ends
             .filter(|(_, end)| end.who == who)
@@ -522,14 +616,9 @@ impl<P: Person> World<P> {
         }
     }
 
-    /// Whether two have a session that nobody is about to lose.
+    /// Whether two have a session, or need none.
     pub(super) fn is_talking(&self, one: usize, other: usize) -> bool {
-        let is_between =
-            |end: &End| (end.who, end.with) == (one, other) || (end.who, end.with) == (other, one);
-        self.talks
-            .ends
-            .iter()
-            .any(|(number, end)| is_between(end) && !self.talks.cuts.contains_key(number))
+        self.has_session(one, other) || self.is_quiet(one, other)
     }
 
     /// Every session that is left has exchanged everything, and both sides know it.
@@ -548,6 +637,63 @@ impl<P: Person> World<P> {
         }
         Ok(())
     }
+}
+
+/// Hands what is said of other logs to the writing thread.
+fn examine_job<P: Person>(
+    person: &Installation<P>,
+    end: u64,
+    evidence: Vec<Evidence>,
+) -> Option<Job<Processor>> {
+    let running = person.running.as_ref()?;
+    let (keys, topic) = (person.keys.clone(), person.keys.topic());
+    let commits = Arc::clone(&running.commits);
+    let lost = Outcome::Examined {
+        end,
+        result: Err(StoreError::Closed),
+    };
+    let promise = Promise::new(running, lost);
+    Some(Job::new(
+        Durability::Refetchable,
+        move |connection, _| examine(connection, &keys, evidence),
+        move |result: Result<Vec<ForkProof>, StoreError>| {
+            if let Ok(proofs) = &result {
+                commits.forked(topic, proofs);
+            }
+            let result = result.map(|_| ());
+            promise.keep(Outcome::Examined { end, result });
+        },
+    ))
+}
+
+/// Hands the other form of our own log to the writing thread.
+fn mend_job<P: Person>(
+    person: &Installation<P>,
+    end: u64,
+    branch: Vec<Operation>,
+) -> Option<Job<Processor>> {
+    let running = person.running.as_ref()?;
+    let (keys, topic, own) = (person.keys.clone(), person.keys.topic(), person.id);
+    let (verified, _) = verify_batch(&keys, &mut VerifyingKeys::default(), branch);
+    let commits = Arc::clone(&running.commits);
+    let lost = Outcome::Mended {
+        end,
+        result: Err(StoreError::Closed),
+    };
+    let promise = Promise::new(running, lost);
+    Some(Job::new(
+        Durability::Durable,
+        move |connection, processor| mend(connection, processor, &keys, verified),
+        move |result: Result<Mended, StoreError>| {
+            if let Ok(mended) = &result {
+                commits.forked(topic, mended.proof.as_slice());
+                if let Some((position, head)) = mended.head {
+                    commits.committed(topic, position, [(own, head)], Durability::Durable);
+                }
+            }
+            promise.keep(Outcome::Mended { end, result });
+        },
+    ))
 }
 
 /// What a session can do next.

@@ -8,17 +8,20 @@ use std::time::Duration;
 use super::deeds::Deeds;
 use super::installation::{Installation, Outcome, Promise};
 use super::oracle::Oracle;
+use super::quiet::{Quiet, Summary};
 use super::talk::Talks;
 use super::{Person, Report, Sabotage};
 use crate::access::{DocumentKeys, DocumentSecret};
 use crate::identity::AuthorKey;
 use crate::operation::Kind;
 use crate::operation::Operation;
-use crate::pipeline::{NewOperation, PublishError, Verified, publish};
+use crate::pipeline::{NewOperation, PublishError, Published, Verified, publish};
 use crate::store::operations::Position;
 use crate::store::{Durability, Job, StoreError, storage};
+use crate::sync::heights::Head;
 use crate::sync::session::Request;
 use crate::testing::Random;
+use crate::testing::random::set_simulated_now_us;
 
 /// Installations in a schedule.
 const PEOPLE_MIN: usize = 3;
@@ -56,6 +59,16 @@ pub(super) enum Task {
         end: u64,
         batch: Vec<Operation>,
     },
+    /// A compaction is made: the end of the log it stands for, its incarnation and body.
+    Compact {
+        who: usize,
+        run: u32,
+        made: (u64, u64, Vec<u8>),
+    },
+    Compare {
+        end: u64,
+        head: Head,
+    },
     Read {
         end: u64,
         requests: Vec<Request>,
@@ -72,6 +85,13 @@ pub(super) enum Task {
     },
     Expire {
         end: u64,
+    },
+    Summary {
+        summary: Summary,
+    },
+    /// A session of two who differ begins.
+    Open {
+        pair: (usize, usize),
     },
 }
 
@@ -90,6 +110,10 @@ impl Task {
             Self::Deliver { end, .. } => (8, *end),
             Self::Gone { end, .. } => (9, *end),
             Self::Expire { end } => (10, *end),
+            Self::Compact { who, .. } => (11, *who as u64),
+            Self::Compare { end, .. } => (12, *end),
+            Self::Summary { summary } => (13, summary.to as u64),
+            Self::Open { pair } => (14, pair.0 as u64),
         }
     }
 }
@@ -102,6 +126,7 @@ pub(super) struct World<P> {
     queued: u64,
     pub(super) people: Vec<Installation<P>>,
     pub(super) talks: Talks,
+    pub(super) quiet: Quiet,
     pub(super) oracle: Oracle,
     pub(super) deeds: Deeds,
     pub(super) sabotage: Option<Sabotage>,
@@ -146,6 +171,7 @@ impl<P: Person> World<P> {
             queued: 0,
             people,
             talks: Talks::default(),
+            quiet: Quiet::default(),
             oracle: Oracle::new(count),
             deeds,
             sabotage,
@@ -190,6 +216,7 @@ impl<P: Person> World<P> {
     fn settle(&mut self) -> Result<(), String> {
         while let Some(((when, _), task)) = self.queue.pop_first() {
             self.now = when;
+            set_simulated_now_us(self.now_us());
             self.report.steps += 1;
             if self.report.steps > STEPS_MAX {
                 return Err("it does not come to rest".into());
@@ -222,11 +249,20 @@ impl<P: Person> World<P> {
             }
             Task::Turn { end } => self.turn(end),
             Task::Verify { end, batch } => self.verify(end, batch),
+            Task::Compact { who, run, made } if self.is_running(who, run) => {
+                self.publish_compaction(who, made);
+            }
+            Task::Compare { end, head } => self.compare(end, head),
             Task::Read { end, requests } => self.read(end, &requests),
             Task::Deliver { end, bytes } => self.deliver(end, &bytes),
             Task::Gone { end, reason } => self.end(end, reason),
             Task::Expire { end } => self.expire(end),
-            Task::Commit { .. } | Task::Apply { .. } | Task::Outcome { .. } => {}
+            Task::Summary { summary } => self.take_summary(&summary),
+            Task::Open { pair } => self.open(pair),
+            Task::Commit { .. }
+            | Task::Apply { .. }
+            | Task::Outcome { .. }
+            | Task::Compact { .. } => {}
         }
     }
 
@@ -264,10 +300,10 @@ impl<P: Person> World<P> {
             return;
         }
         let now_us = self.now_us();
-        let is_twice = self.sabotage == Some(Sabotage::ProcessTwice);
-        self.people[who].start(now_us, is_twice);
+        self.people[who].start(now_us, self.sabotage);
         let stored = self.people[who].look().to_vec();
-        self.oracle.started(who, &stored);
+        let said = self.people[who].person.said();
+        self.oracle.started(who, &stored, &said);
         self.check(who);
     }
 
@@ -337,11 +373,16 @@ impl<P: Person> World<P> {
             let outcome = Box::new(outcome);
             self.after_ms(5, Task::Outcome { who, run, outcome });
         }
+        let mut has_news = false;
         for placed in self.people[who].look() {
             self.trace.update(placed.id.as_bytes());
-            self.oracle.committed(who, placed.id);
+            self.oracle.committed(who, placed);
+            has_news = true;
         }
         self.check(who);
+        if has_news {
+            self.news_of(who);
+        }
         self.wake_sessions_of(who);
     }
 
@@ -359,6 +400,9 @@ impl<P: Person> World<P> {
         match outcome {
             Outcome::Stored { end, result } => self.stored(end, result),
             Outcome::Published { body, result } => self.published(who, body, result),
+            Outcome::Compacted { result } => self.compacted(who, result),
+            Outcome::Examined { end, result } => self.examined(end, result),
+            Outcome::Mended { end, result } => self.mended(end, result),
         }
     }
 
@@ -425,7 +469,7 @@ impl<P: Person> World<P> {
         &mut self,
         who: usize,
         body: Vec<u8>,
-        result: Result<(crate::pipeline::Published, crate::sync::heights::Head), PublishError>,
+        result: Result<(Published, Head), PublishError>,
     ) {
         let person = &mut self.people[who];
         let Some(running) = &mut person.running else {
@@ -437,16 +481,87 @@ impl<P: Person> World<P> {
                 let own = person.id;
                 self.oracle
                     .acknowledged(who, own, published.sequence, published.id);
+                while self.people[who].apply() {}
                 self.publish(who);
             }
-            Err(PublishError::Store(_)) => {
+            Err(error) => {
                 let mut bodies = vec![body];
                 bodies.extend(running.publishing.drain(..));
                 person.person.give_back(bodies);
-                self.report.failed_writes += 1;
+                match error {
+                    PublishError::Store(_) => self.report.failed_writes += 1,
+                    PublishError::OldIncarnation if self.oracle.is_copied(who) => {
+                        while self.people[who].apply() {}
+                        self.publish(who);
+                    }
+                    error => self.oracle.breaks(format!("{who} cannot publish: {error}")),
+                }
             }
-            Err(error) => self.oracle.breaks(format!("{who} cannot publish: {error}")),
         }
+    }
+
+    /// Publishes what was made of a whole log, unless the log has grown meanwhile.
+    fn publish_compaction(&mut self, who: usize, (next, incarnation, body): (u64, u64, Vec<u8>)) {
+        let (now_us, is_late) = (self.now_us(), self.sabotage == Some(Sabotage::CompactLate));
+        let person = &self.people[who];
+        let Some(running) = &person.running else {
+            return;
+        };
+        let (topic, own) = (person.keys.topic(), person.id);
+        let new = NewOperation {
+            topic,
+            kind: Kind::Compaction,
+            incarnation,
+            body,
+            time_us: now_us,
+            sequence: (!is_late).then_some(next),
+        };
+        let commits = Arc::clone(&running.commits);
+        let lost = Outcome::Compacted {
+            result: Err(StoreError::Closed.into()),
+        };
+        let promise = Promise::new(running, lost);
+        let job = Job::new(
+            Durability::Durable,
+            move |connection, processor| publish(connection, processor, &new),
+            move |result: Result<(Published, Head), PublishError>| {
+                if let Ok((published, head)) = &result {
+                    let durability = Durability::Durable;
+                    commits.committed(topic, published.position, [(own, *head)], durability);
+                }
+                let result = result.map(|(published, _)| published);
+                promise.keep(Outcome::Compacted { result });
+            },
+        );
+        self.give(who, job);
+    }
+
+    fn compacted(&mut self, who: usize, result: Result<Published, PublishError>) {
+        match result {
+            Ok(published) => {
+                let own = self.people[who].id;
+                self.oracle
+                    .acknowledged(who, own, published.sequence, published.id);
+                self.report.compactions += 1;
+            }
+            Err(PublishError::Overtaken) => {}
+            Err(PublishError::Store(_)) => self.report.failed_writes += 1,
+            Err(error) => self.oracle.breaks(format!("{who} cannot compact: {error}")),
+        }
+    }
+
+    /// Everything is as it was when the backup was made.
+    pub(super) fn restore(&mut self, who: usize) {
+        if self.people[who].running.is_none() {
+            return;
+        }
+        self.people[who].stop();
+        self.forget_sessions_of(who);
+        if self.people[who].restore() {
+            self.oracle.restored(who, self.people[who].id);
+            self.report.restored += 1;
+        }
+        self.after_ms(3_000, Task::Start { who });
     }
 
     pub(super) fn crash(&mut self, who: usize, power_cut: Option<usize>) {
@@ -459,11 +574,7 @@ impl<P: Person> World<P> {
 
     /// Everybody holds the same, and knows it.
     fn look_at_the_end(&mut self) -> Result<usize, String> {
-        let all: Vec<BTreeSet<_>> = self
-            .people
-            .iter()
-            .map(|person| person.held(Position::MAX))
-            .collect();
+        let all: Vec<BTreeSet<_>> = self.people.iter().map(Installation::stored).collect();
         for (who, held) in all.iter().enumerate() {
             if *held != all[0] {
                 return Err(format!(
@@ -480,6 +591,8 @@ impl<P: Person> World<P> {
             self.check(who);
             if self.people[who].keys.read_key().is_some() {
                 states.push(self.people[who].person.state());
+                let said = self.people[who].person.said();
+                self.oracle.all_was_kept(who, &said)?;
             }
         }
         if let Some(broken) = self.oracle.broken.take() {
