@@ -205,9 +205,27 @@ impl Application {
             .developer_name(gettext("The Reflection contributors"))
             .license_type(gtk::License::Gpl30)
             .comments(gettext("Write together, with no server and no account"))
+            .debug_info(debug_info())
+            .debug_info_filename("reflection.txt")
             .build();
         about.present(self.active_window().as_ref());
     }
+}
+
+/// What helps whoever is asked for help; nothing of what people write. Not translated, as it is for
+/// reports.
+fn debug_info() -> String {
+    let system = glib::os_info("PRETTY_NAME");
+    format!(
+        "Reflection {VERSION} ({APP_ID})\nGTK {}.{}.{}, libadwaita {}.{}.{}\nSystem: {}\n",
+        gtk::major_version(),
+        gtk::minor_version(),
+        gtk::micro_version(),
+        adw::major_version(),
+        adw::minor_version(),
+        adw::micro_version(),
+        system.as_deref().unwrap_or("unknown"),
+    )
 }
 
 /// A session that ends, or Ctrl+C in a terminal, saves as closing the window does.

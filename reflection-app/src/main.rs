@@ -60,9 +60,14 @@ fn main() -> glib::ExitCode {
     Application::new().run()
 }
 
-/// Says where translations are. Which language it is to be, GTK sets when it starts, as it sets
-/// the whole locale.
+/// Says where translations are, and which language it is to be: GTK would do that later, after the
+/// options of the command line were explained.
 fn find_translations() {
+    // A locale that is not installed leaves the one that every program begins with.
+    // SAFETY: this is the first thing that the program does; there is no other thread yet that could
+    // read the environment or the locale.
+    #[allow(unsafe_code, reason = "there is no safe way to take over the locale")]
+    let _ = unsafe { gettextrs::setlocale(gettextrs::LocaleCategory::LcAll, "") };
     // Without catalogues the texts stay as they are in the sources.
     let _ = gettextrs::bindtextdomain(config::TEXT_DOMAIN, config::locale_dir());
     let _ = gettextrs::bind_textdomain_codeset(config::TEXT_DOMAIN, "UTF-8");

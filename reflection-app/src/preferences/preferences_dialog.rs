@@ -39,7 +39,7 @@ mod imp {
         #[template_child]
         pub(super) size_row: TemplateChild<adw::ActionRow>,
         #[template_child]
-        pub(super) reclaim_row: TemplateChild<adw::ButtonRow>,
+        pub(super) tidy_row: TemplateChild<adw::ButtonRow>,
         #[template_child]
         pub(super) system_font_row: TemplateChild<adw::SwitchRow>,
         #[template_child]

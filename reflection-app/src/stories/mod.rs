@@ -10,10 +10,13 @@
 mod guide;
 mod identity;
 mod keeping;
+mod library;
 mod notifications;
 mod opening;
 mod searching;
 mod shortcuts;
+mod together;
+mod writing;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

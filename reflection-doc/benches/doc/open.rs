@@ -25,7 +25,10 @@ async fn open(home: &Home, topic: &TopicId, text: &str) -> Opened {
     let document = home.library.open_document(topic).await.unwrap();
     let position = document.stream.position();
     drop(document);
-    let kept = home.library.keep_text(topic, position, text.into()).await;
+    let kept = home
+        .library
+        .keep_text(topic, position, text.into(), Vec::new())
+        .await;
     kept.unwrap();
 
     let (mut shown, mut loaded) = (Vec::new(), Vec::new());

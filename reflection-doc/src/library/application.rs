@@ -34,8 +34,9 @@ CREATE TABLE IF NOT EXISTS document_counters (
 ";
 
 /// To be raised when the tables of this application, or what is made of operations in them, change.
-/// In version 1 summaries counted changes instead of naming the newest one's position.
-const STATE_VERSION: u32 = 2;
+/// In version 1 summaries counted changes instead of naming the newest one's position; version 2 knew
+/// no names of people.
+const STATE_VERSION: u32 = 3;
 
 /// The application on top of the node.
 pub(super) struct Documents;
@@ -95,7 +96,8 @@ impl Application for Documents {
 
     fn reset(&mut self, connection: &Connection) -> Result<(), StoreError> {
         connection.execute_batch(
-            "DROP TABLE IF EXISTS document_counters; DROP TABLE IF EXISTS document_texts",
+            "DROP TABLE IF EXISTS document_counters; DROP TABLE IF EXISTS document_texts;
+             DROP TABLE IF EXISTS document_people",
         )?;
         summary::reset(connection)?;
         self.prepare(connection)?;

@@ -4,6 +4,7 @@
 mod application;
 mod check;
 pub mod files;
+mod known_people;
 mod local;
 mod past;
 mod profile;
@@ -139,7 +140,8 @@ impl Library {
         // An empty document takes an insertion at its beginning.
         let _ = document.engine.edit(0, 0, text);
         if let Some(last) = document.flush().await? {
-            self.keep_text(topic, last.position, text.to_owned())
+            let people = document.engine.people();
+            self.keep_text(topic, last.position, text.to_owned(), people)
                 .await?;
         }
         Ok(())

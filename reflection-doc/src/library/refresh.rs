@@ -8,6 +8,7 @@ use reflection_node::store::StoreError;
 
 use super::texts::{self, FreshText};
 use super::{Library, LibraryError, summary};
+use crate::engine::Person;
 
 /// Bytes of texts that are written in one transaction, which bounds how long others wait for it.
 const WRITTEN_AT_ONCE_BYTES_MAX: usize = 256 * 1024;
@@ -71,19 +72,20 @@ impl Library {
         }
     }
 
-    /// Takes over the text of an open document, which holds everything up to a position of its
+    /// Takes over the text of an open document, and how people are called in it, which holds everything up to a position of its
     /// stream and nothing that is not stored, so that nobody has to work it out again.
     pub async fn keep_text(
         &self,
         topic: &TopicId,
         position: reflection_node::Position,
         text: String,
+        people: Vec<Person>,
     ) -> Result<(), LibraryError> {
         let topic = *topic;
         let node = self.node.clone();
         self.node
             .aside(async move {
-                let fresh = FreshText::new(&topic, position, text);
+                let fresh = FreshText::new(&topic, position, text, people);
                 node.write(move |connection| fresh.write(connection)).await
             })
             .await?;
@@ -116,7 +118,8 @@ impl Library {
             .await?
             .ok_or(StreamError::Closed)?;
         let (engine, _) = self.load(topic).await?;
-        Ok(FreshText::new(topic, version, engine.text()))
+        let (text, people) = (engine.text(), engine.people());
+        Ok(FreshText::new(topic, version, text, people))
     }
 
     /// Works out and indexes all texts that are stale, a bounded part in each transaction. Gives

@@ -11,8 +11,8 @@ use reflection_node::rusqlite::{Connection, OptionalExtension, params};
 use reflection_node::store::StoreError;
 
 use super::search::Entry;
-use super::summary;
-use crate::engine::title;
+use super::{known_people, summary};
+use crate::engine::{Person, title};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS document_texts (
@@ -47,12 +47,14 @@ pub(super) struct FreshText {
     preview: String,
     chars: u64,
     text: String,
+    /// How people are called in it.
+    people: Vec<Person>,
     /// Its words, where they are to be indexed with it.
     entry: Option<Entry>,
 }
 
 impl FreshText {
-    pub(super) fn new(topic: &TopicId, version: i64, text: String) -> Self {
+    pub(super) fn new(topic: &TopicId, version: i64, text: String, people: Vec<Person>) -> Self {
         let title = title(&text);
         let entry = (text.len() <= INDEXED_AT_ONCE_BYTES_MAX).then(|| Entry::new(&title, &text));
         Self {
@@ -62,6 +64,7 @@ impl FreshText {
             chars: text.chars().count() as u64,
             title,
             text,
+            people,
             entry,
         }
     }
@@ -88,10 +91,12 @@ impl FreshText {
             return Ok(());
         }
         let before = read(connection, &self.topic)?;
+        let is_older = |before: &StoredText| before.version > self.version;
+        if before.as_ref().is_some_and(is_older) {
+            return Ok(());
+        }
+        known_people::write(connection, &self.topic, &self.people)?;
         if let Some(before) = &before {
-            if before.version > self.version {
-                return Ok(());
-            }
             if before.text == self.text && before.title == self.title {
                 connection
                     .prepare_cached(
@@ -269,6 +274,7 @@ pub(super) fn index(
 /// that kept none has made it.
 pub(super) fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(known_people::SCHEMA)?;
     connection.execute_batch(
         "UPDATE document_summaries SET summarised = 0 WHERE summarised > 0
          AND NOT EXISTS (SELECT 1 FROM document_texts AS texts
@@ -295,6 +301,7 @@ pub(super) fn stale(connection: &Connection) -> Result<Vec<TopicId>, StoreError>
 
 /// Removes everything about a document.
 pub(super) fn delete(connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
+    known_people::delete(connection, topic)?;
     if let Some(text) = read(connection, topic)? {
         text.unindex(connection)?;
         connection.execute("DELETE FROM document_texts WHERE id = ?1", [text.id])?;

@@ -29,7 +29,7 @@ pub use search_hit::SearchHit;
 pub use search_results::SearchResults;
 pub use service::{
     CloseError, Connection, Connections, ExportCounts, FileError, KeptCopy, OpenError, Service,
-    ServiceError,
+    ServiceError, Tidied,
 };
 
 #[cfg(test)]

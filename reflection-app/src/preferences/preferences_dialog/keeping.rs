@@ -3,7 +3,7 @@
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use gettextrs::gettext;
+use gettextrs::{gettext, ngettext};
 use glib::clone;
 use gtk::glib;
 use reflection_doc::objects::Service;
@@ -28,7 +28,7 @@ impl PreferencesDialog {
                 glib::spawn_future_local(async move { dialog.back_up(&service).await });
             }
         ));
-        imp.reclaim_row.connect_activated(clone!(
+        imp.tidy_row.connect_activated(clone!(
             #[weak(rename_to = dialog)]
             self,
             #[weak]
@@ -37,7 +37,7 @@ impl PreferencesDialog {
                 row.set_sensitive(false);
                 let row = row.clone();
                 glib::spawn_future_local(async move {
-                    dialog.reclaim(&service).await;
+                    dialog.tidy_up(&service).await;
                     row.set_sensitive(true);
                 });
             }
@@ -57,10 +57,19 @@ impl PreferencesDialog {
         }
     }
 
-    async fn reclaim(&self, service: &Service) {
-        let words = match service.reclaim().await {
-            Ok(()) => gettext("Unused space was given back"),
-            Err(_) => gettext("The space could not be given back"),
+    async fn tidy_up(&self, service: &Service) {
+        let words = match service.tidy_up().await {
+            Ok(tidied) if tidied.faults == 0 => {
+                gettext("Everything is sound, and unused space was given back")
+            }
+            Ok(tidied) => ngettext(
+                "{count} fault found, {mended} mended",
+                "{count} faults found, {mended} mended",
+                u32::try_from(tidied.faults).unwrap_or(u32::MAX),
+            )
+            .replace("{count}", &tidied.faults.to_string())
+            .replace("{mended}", &tidied.mended.to_string()),
+            Err(_) => gettext("The documents could not be checked"),
         };
         self.show_size(service).await;
         self.add_toast(adw::Toast::new(&words));

@@ -10,6 +10,7 @@ use reflection_node::identity::AuthorId;
 
 use super::properties::Document;
 use super::session::Session;
+use crate::engine::Person;
 use crate::library::{Library, LibraryError, Profile};
 use crate::objects::author::Facts;
 use crate::presence::About;
@@ -23,6 +24,8 @@ struct Everybody {
     /// Names and colours that people say they have while they are here.
     said: HashMap<AuthorId, (String, Option<u32>)>,
     others_wrote: bool,
+    /// How people are called in the text as it was last worked out.
+    known: Vec<Person>,
     /// What this device's own person chose.
     own: Profile,
 }
@@ -81,6 +84,7 @@ impl Document {
                 author.set_chosen(&everybody.own.name, everybody.own.colour);
             }
             imp.said.replace(everybody.said);
+            imp.known.replace(everybody.known);
             imp.show_names();
             imp.introduce_own(&everybody.own);
             imp.refresh_waiting();
@@ -92,7 +96,7 @@ impl Document {
     pub(super) fn show_names(&self) {
         let written = match self.session() {
             Some(session) => session.engine.borrow().people(),
-            None => Vec::new(),
+            None => self.known.borrow().clone(),
         };
         let said = self.said.borrow();
         for author in self.authors.borrow().to_vec() {
@@ -166,6 +170,7 @@ async fn meet(
         people,
         said,
         others_wrote: authors.iter().any(|author| *author != node.id()),
+        known: library.known_people(topic).await?,
         own: library.profile().await?,
     })
 }

@@ -14,6 +14,7 @@ use reflection_node::identity::AuthorId;
 
 use super::session::Session;
 use super::{DocumentPhase, SaveState, Trouble};
+use crate::engine::Person;
 use crate::library::{DocumentSummary, Library, Profile};
 use crate::objects::Authors;
 use crate::objects::tasks::Tasks;
@@ -46,6 +47,8 @@ pub struct Document {
     pub(super) has_met_people: Cell<bool>,
     /// The names and colours that those who are here say they have.
     pub(super) said: RefCell<HashMap<AuthorId, (String, Option<u32>)>>,
+    /// The names that people have in the text as the library knows it.
+    pub(super) known: RefCell<Vec<Person>>,
     /// In which session the others were told who is here, and what.
     pub(super) introduced: RefCell<Option<(Weak<Session>, Profile)>>,
     /// Who wrote what arrived last.
@@ -135,6 +138,7 @@ impl Default for Document {
             last_caret: Cell::default(),
             has_met_people: Cell::default(),
             said: RefCell::default(),
+            known: RefCell::default(),
             introduced: RefCell::default(),
             last_writer: Cell::default(),
             is_meeting: Cell::default(),

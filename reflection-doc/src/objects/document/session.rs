@@ -183,11 +183,15 @@ impl Document {
         let Some((library, topic)) = self.handles() else {
             return;
         };
-        let (position, text) = (session.position.get(), session.engine.borrow().text());
+        let position = session.position.get();
+        let (text, people) = {
+            let engine = session.engine.borrow();
+            (engine.text(), engine.people())
+        };
         let document = self.obj().downgrade();
         self.tasks.spawn(async move {
             // Without it the text is worked out when somebody asks for it.
-            let _ = library.keep_text(&topic, position, text).await;
+            let _ = library.keep_text(&topic, position, text, people).await;
             // What the list shows below the title is of that text.
             if let (Ok(summary), Some(document)) =
                 (library.summary(&topic).await, document.upgrade())

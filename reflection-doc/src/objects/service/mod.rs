@@ -26,6 +26,7 @@ use crate::bridge;
 use crate::library::{Library, LibraryError};
 pub use connections::{Connection, Connections, KeptCopy};
 pub use files::{ExportCounts, FileError};
+pub use keeping::Tidied;
 
 /// How long changes to a document are collected before its row is read again.
 const REFRESH_DELAY: Duration = Duration::from_millis(150);
@@ -328,7 +329,9 @@ impl Service {
                 for topic in changed.into_iter().filter(|topic| !is_open(topic)) {
                     // Deleted in the meantime, or unreadable: then its row stays as it is.
                     if let Ok(summary) = library.summary(&topic).await {
-                        service.documents().show(&library, &summary);
+                        let document = service.documents().show(&library, &summary);
+                        // Names may have come with it.
+                        document.refresh_people();
                     }
                 }
             }

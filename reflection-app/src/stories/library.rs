@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The list of documents, and the window around it.
+
+use adw::prelude::*;
+
+use super::{Desk, everything, says, until};
+
+/// L1, L4: what is pinned comes first, what is archived is put away and can be shown.
+#[gtk::test]
+fn documents_are_pinned_and_put_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let (old, new) = (desk.document("# Old"), desk.document("# New"));
+    let order = || -> Vec<String> {
+        let documents = desk.service().documents().to_vec();
+        documents.iter().map(|document| document.title()).collect()
+    };
+    until("the last changed is first", || order() == ["New", "Old"]);
+    desk.act("win.pin-document", Some(&old.id().to_variant()));
+    until("the pinned one is first", || order() == ["Old", "New"]);
+    desk.act("win.unpin-document", Some(&old.id().to_variant()));
+    until("it is not any more", || order() == ["New", "Old"]);
+
+    desk.act("win.archive-document", Some(&new.id().to_variant()));
+    until("it is put away", || says(&desk.window, "“New” archived"));
+    until("it is not listed", || !says(&desk.window, "New"));
+    let archived = || {
+        everything(&desk.window).into_iter().find_map(|widget| {
+            let button = widget.downcast::<gtk::ToggleButton>().ok()?;
+            (button.label().as_deref() == Some("Show 1 Archived")).then_some(button)
+        })
+    };
+    until("it can be shown", || archived().is_some());
+    archived().unwrap().set_active(true);
+    until("it is listed again", || says(&desk.window, "New"));
+    desk.close();
+}
+
+/// L6: an empty document that nobody wrote in is not there at the next start.
+#[gtk::test]
+fn untouched_documents_do_not_lie_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    desk.act("win.new-document", None);
+    until("it is there", || desk.service().documents().n_items() == 1);
+    let made = desk.service().documents().to_vec().remove(0);
+    assert!(desk.editor(&made).is_editable(), "W1: one can type at once");
+    desk.close();
+    let desk = Desk::open(folder.path());
+    assert_eq!(desk.service().documents().n_items(), 0);
+    desk.close();
+}
+
+/// D2: the window comes back with its size and its document.
+#[gtk::test]
+fn the_window_comes_back_as_it_was_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let document = desk.document("# Kept");
+    desk.window.open_document(&document);
+    desk.editor(&document);
+    desk.window.set_default_size(720, 510);
+    desk.close();
+    let desk = Desk::open(folder.path());
+    assert_eq!(desk.window.default_size(), (720, 510));
+    until("the document is shown", || desk.text_view().is_some());
+    assert_eq!(desk.window.title().as_deref(), Some("Kept"));
+    crate::preferences::settings().reset("window-width");
+    crate::preferences::settings().reset("window-height");
+    desk.close();
+}
+
+/// D3, issue: everything that is stored is checked, packed, and what is not needed given back.
+#[gtk::test]
+fn the_store_is_looked_after_by_a_button() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    desk.document("# Sound");
+    desk.act("win.preferences", None);
+    let row = || {
+        everything(&desk.window).into_iter().find_map(|widget| {
+            let row = widget.downcast::<adw::ButtonRow>().ok()?;
+            (row.title() == "Check and Give Back Unused Space").then_some(row)
+        })
+    };
+    until("the button is there", || row().is_some());
+    row().unwrap().emit_by_name::<()>("activated", &[]);
+    until("it says what was found", || {
+        says(
+            &desk.window,
+            "Everything is sound, and unused space was given back",
+        )
+    });
+    desk.close();
+}
