@@ -2,6 +2,7 @@
 //! The list of documents, and the window around it.
 
 use adw::prelude::*;
+use reflection_doc::objects::Document;
 
 use super::{Desk, everything, says, until};
 
@@ -13,7 +14,7 @@ fn documents_are_pinned_and_put_away() {
     let (old, new) = (desk.document("# Old"), desk.document("# New"));
     let order = || -> Vec<String> {
         let documents = desk.service().documents().to_vec();
-        documents.iter().map(|document| document.title()).collect()
+        documents.iter().map(Document::title).collect()
     };
     until("the last changed is first", || order() == ["New", "Old"]);
     desk.act("win.pin-document", Some(&old.id().to_variant()));

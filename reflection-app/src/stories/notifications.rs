@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use gtk::prelude::*;
 use gtk::{gio, glib};
-use reflection_doc::objects::Service;
+use reflection_doc::objects::{DocumentPhase, Service};
 use reflection_node::Mode;
 use reflection_node::access::Access;
 use reflection_node::identity::AuthorKey;
@@ -93,7 +93,9 @@ fn what_somebody_wrote_is_told_to_who_is_away() {
     let code = run(hers.code(Access::Write)).unwrap();
     let his = run(ben.join_document(&code)).unwrap();
     his.open();
-    until("he has the text", || his.title() == "Plan");
+    until("he has the text", || {
+        his.phase() == DocumentPhase::Open && his.text() == "# Plan\n"
+    });
     his.insert_text(7, "his words").unwrap();
     until("she is told", || !desktop.shown.borrow().is_empty());
     let first = desktop.shown.borrow()[0].clone();

@@ -35,13 +35,13 @@ impl Other {
         document
     }
 
-    fn code(&self, document: &Document, access: Access) -> String {
-        run(document.code(access)).unwrap().to_string()
-    }
-
     fn leave(self) {
         run(self.service.close(super::CLOSE_DEADLINE)).unwrap();
     }
+}
+
+fn code(document: &Document, access: Access) -> String {
+    run(document.code(access)).unwrap().to_string()
 }
 
 /// Pastes a code into the dialog for joining and presses the button.
@@ -72,7 +72,7 @@ fn a_reader_sees_the_text_and_cannot_write() {
     let desk = Desk::open_with(folder.path(), Mode::Local);
     let anna = Other::begin();
     let hers = anna.document("# Plan\nשלום 🎉");
-    let code = anna.code(&hers, Access::Read);
+    let code = code(&hers, Access::Read);
     join(&desk, &code[..code.len() - 3]);
     until("the code is found to be wrong", || {
         let dialog = desk.window.visible_dialog();
@@ -122,7 +122,7 @@ fn two_people_write_see_each_other_and_part() {
         colour: Some(2),
     };
     run(anna.service.set_profile(profile)).unwrap();
-    join(&desk, &anna.code(&hers, Access::Write));
+    join(&desk, &code(&hers, Access::Write));
     let document = joined(&desk);
     let editor = desk.editor(&document);
     let buffer = editor.text_buffer().clone();
