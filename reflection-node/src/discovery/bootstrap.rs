@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
 use iroh::{Endpoint, Watcher};
-use tokio::io::{AsyncReadExt, BufReader};
+use tokio::io::BufReader;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ use crate::events::{Event, Found};
 use crate::identity::AuthorId;
 use crate::network::{Mode, PeersHandle, endpoint_addr, own_hint, seen_at};
 use crate::shared::{Shared, now_us};
+use crate::wire::framing;
 
 /// The protocol of bootstrap nodes.
 pub(crate) const ALPN: &[u8] = b"app.reflection/rendezvous/1";
@@ -308,12 +309,7 @@ async fn read_all(receive: RecvStream, frames: mpsc::Sender<Frame>) {
 }
 
 async fn read_frame(receive: &mut BufReader<RecvStream>) -> Option<Frame> {
-    let length = receive.read_u32().await.ok()? as usize;
-    if length > FRAME_BYTES_MAX {
-        return None;
-    }
-    let mut bytes = vec![0; length];
-    receive.read_exact(&mut bytes).await.ok()?;
+    let bytes = framing::read(receive, FRAME_BYTES_MAX).await.ok()?;
     Frame::decode(&bytes).ok()
 }
 

@@ -9,6 +9,7 @@ use minicbor::{Decoder, Encoder};
 use super::rendezvous::Token;
 use crate::access::Hint;
 use crate::identity::AuthorId;
+use crate::wire::framing::{self, Malformed, Written, count, fixed};
 use crate::wire::{decode_address, encode_address};
 
 /// Most tokens in one frame.
@@ -58,32 +59,13 @@ pub(super) enum Frame {
     Introduce { peer: AuthorId, reach: Reach },
 }
 
-/// The bytes are not a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
-
-impl From<minicbor::decode::Error> for Malformed {
-    fn from(_: minicbor::decode::Error) -> Self {
-        Self
-    }
-}
-
 impl Frame {
     /// The frame with its length in front.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![0; 4];
-        // Writing to a vector cannot fail: the error type is uninhabited.
-        let written = self.encode_fields(&mut Encoder::new(&mut bytes));
-        debug_assert!(written.is_ok());
-        let length = u32::try_from(bytes.len() - 4).unwrap_or(u32::MAX);
-        bytes[..4].copy_from_slice(&length.to_be_bytes());
-        bytes
+        framing::encode(|encoder| self.encode_fields(encoder))
     }
 
-    fn encode_fields(
-        &self,
-        encoder: &mut Encoder<&mut Vec<u8>>,
-    ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+    fn encode_fields(&self, encoder: &mut Encoder<&mut Vec<u8>>) -> Written {
         match self {
             Self::Register {
                 is_first,
@@ -107,25 +89,20 @@ impl Frame {
 
     /// Decodes the bytes behind the length.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut decoder = Decoder::new(bytes);
-        let elements = decoder.array()?.ok_or(Malformed)?;
-        let frame = match (decoder.u8()?, elements) {
-            (0, 5) => Self::Register {
-                is_first: decoder.bool()?,
-                reach: decode_reach(&mut decoder)?,
-                tokens: decode_tokens(&mut decoder)?,
-            },
-            (1, 4) => Self::Introduce {
-                peer: AuthorId::from_bytes(decoder.bytes()?.try_into().map_err(|_| Malformed)?),
-                reach: decode_reach(&mut decoder)?,
-            },
-            _ => return Err(Malformed),
-        };
-        if decoder.position() == bytes.len() {
-            Ok(frame)
-        } else {
-            Err(Malformed)
-        }
+        framing::decode(bytes, |tag, elements, decoder| {
+            Ok(match (tag, elements) {
+                (0, 5) => Self::Register {
+                    is_first: decoder.bool()?,
+                    reach: decode_reach(decoder)?,
+                    tokens: decode_tokens(decoder)?,
+                },
+                (1, 4) => Self::Introduce {
+                    peer: AuthorId::from_bytes(fixed(decoder)?),
+                    reach: decode_reach(decoder)?,
+                },
+                _ => return Err(Malformed),
+            })
+        })
     }
 }
 
@@ -173,10 +150,7 @@ fn examples() -> [Frame; 3] {
     ]
 }
 
-fn encode_reach(
-    encoder: &mut Encoder<&mut Vec<u8>>,
-    reach: &Reach,
-) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+fn encode_reach(encoder: &mut Encoder<&mut Vec<u8>>, reach: &Reach) -> Written {
     encoder.array(reach.addresses.len() as u64)?;
     for address in &reach.addresses {
         encoder.bytes(&encode_address(address))?;
@@ -208,17 +182,7 @@ fn decode_reach(decoder: &mut Decoder<'_>) -> Result<Reach, Malformed> {
 
 fn decode_tokens(decoder: &mut Decoder<'_>) -> Result<Vec<Token>, Malformed> {
     let count = count(decoder, TOKENS_PER_FRAME_MAX)?;
-    (0..count)
-        .map(|_| decoder.bytes()?.try_into().map_err(|_| Malformed))
-        .collect()
-}
-
-fn count(decoder: &mut Decoder<'_>, most: usize) -> Result<usize, Malformed> {
-    let count = decoder.array()?.ok_or(Malformed)?;
-    usize::try_from(count)
-        .ok()
-        .filter(|&count| count <= most)
-        .ok_or(Malformed)
+    (0..count).map(|_| fixed(decoder)).collect()
 }
 
 #[cfg(test)]

@@ -22,15 +22,14 @@ use crate::events::{Event, Route};
 use crate::identity::AuthorId;
 use crate::replication::driver::{Link, Told};
 use crate::shared::Shared;
-use crate::sync::driver::{
-    Driver, DriverError, Outcome, Streams, next_frame, present_heights, read_frame,
-};
+use crate::sync::driver::{Driver, DriverError, Outcome, present_heights};
 use crate::sync::frame::{Frame, MARKS_PER_FRAME_MAX, TOKENS_PER_FRAME_MAX, Token};
 use crate::sync::heights::Heights;
 use crate::sync::matching::Matching;
 use crate::sync::patience;
 use crate::sync::proof::Salts;
 use crate::sync::session::Session;
+use crate::sync::stream::{Streams, next_frame, read_frame};
 
 /// How long the hello, and the first frame of a stream, may take.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::endpoint::{Connection, RecvStream, SendStream};
-use tokio::io::{AsyncReadExt, BufReader};
+use tokio::io::BufReader;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -28,9 +28,10 @@ use crate::network::PeersHandle;
 use crate::shared::{Shared, now_us};
 use crate::store::documents::StoredDocument;
 use crate::store::{Durability, StoreError};
-use crate::sync::driver::Streams;
 use crate::sync::frame::Frame as SyncFrame;
 use crate::sync::proof::Salts;
+use crate::sync::stream::Streams;
+use crate::wire::framing::{self, ReadError};
 
 /// How long the proofs and the list may take.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -175,22 +176,12 @@ impl Reader {
 }
 
 async fn read_frame(stream: &mut BufReader<RecvStream>) -> Result<Frame, DriverError> {
-    let mut length = [0; 4];
-    stream
-        .read_exact(&mut length)
+    let bytes = framing::read(stream, FRAME_BYTES_MAX)
         .await
-        .map_err(|_| DriverError::Connection)?;
-    let length = u32::from_be_bytes(length) as usize;
-    if length > FRAME_BYTES_MAX {
-        return Err(DriverError::Malformed);
-    }
-    let mut bytes = vec![0; length];
-    stream
-        .read_exact(&mut bytes)
-        .await
-        .map_err(|_| DriverError::Connection)?;
-    #[cfg(feature = "testing")]
-    crate::testing::tape::heard(&bytes);
+        .map_err(|error| match error {
+            ReadError::Stream(_) => DriverError::Connection,
+            ReadError::TooLarge => DriverError::Malformed,
+        })?;
     Frame::decode(&bytes).map_err(|_| DriverError::Malformed)
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use minicbor::{Decoder, Encoder};
 
 use crate::access::{Access, DocumentKeys, TopicId};
+use crate::wire::framing::{self, Malformed, Written, count, fixed};
 
 /// Largest frame.
 pub(super) const FRAME_BYTES_MAX: usize = 64 * 1024;
@@ -79,33 +80,13 @@ pub(super) enum Frame {
     Storage { shortage: Option<Shortage> },
 }
 
-/// The bytes are not a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("malformed frame")]
-pub(super) struct FrameError;
-
-impl From<minicbor::decode::Error> for FrameError {
-    fn from(_: minicbor::decode::Error) -> Self {
-        Self
-    }
-}
-
 impl Frame {
     /// The frame with its length in front.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![0; 4];
-        // Writing to a vector cannot fail: the error type is uninhabited.
-        let written = self.encode_fields(&mut Encoder::new(&mut bytes));
-        debug_assert!(written.is_ok());
-        let length = u32::try_from(bytes.len() - 4).unwrap_or(u32::MAX);
-        bytes[..4].copy_from_slice(&length.to_be_bytes());
-        bytes
+        framing::encode(|encoder| self.encode_fields(encoder))
     }
 
-    fn encode_fields(
-        &self,
-        encoder: &mut Encoder<&mut Vec<u8>>,
-    ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+    fn encode_fields(&self, encoder: &mut Encoder<&mut Vec<u8>>) -> Written {
         match self {
             Self::Prove { proof } => encoder.array(2)?.u8(0)?.bytes(proof)?,
             Self::Welcome { proof, digest } => {
@@ -145,53 +126,47 @@ impl Frame {
     }
 
     /// Decodes the bytes behind the length.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
-        let mut decoder = Decoder::new(bytes);
-        let elements = decoder.array()?.ok_or(FrameError)?;
-        let tag = decoder.u8()?;
-        let frame = match (tag, elements) {
-            (0, 2) => Self::Prove {
-                proof: fixed(&mut decoder)?,
-            },
-            (1, 3) => Self::Welcome {
-                proof: fixed(&mut decoder)?,
-                digest: fixed(&mut decoder)?,
-            },
-            (2, 1) => Self::List,
-            (3, 3) => decode_held(&mut decoder)?,
-            (4, 3) => Self::Assign {
-                keys: DocumentKeys::from_parts(
-                    Access::Replica,
-                    fixed(&mut decoder)?,
-                    fixed(&mut decoder)?,
-                ),
-            },
-            (5, 2) => Self::Taken {
-                topic: topic(&mut decoder)?,
-            },
-            (6, 3) => Self::Refused {
-                topic: topic(&mut decoder)?,
-                shortage: Shortage::from_code(decoder.u8()?).ok_or(FrameError)?,
-            },
-            (7, 2) => Self::Withdraw {
-                topic: topic(&mut decoder)?,
-            },
-            (8, 2) => Self::Dropped {
-                topic: topic(&mut decoder)?,
-            },
-            (9, 2) => Self::Storage {
-                shortage: match decoder.u8()? {
-                    0 => None,
-                    code => Some(Shortage::from_code(code).ok_or(FrameError)?),
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        framing::decode(bytes, |tag, elements, decoder| {
+            Ok(match (tag, elements) {
+                (0, 2) => Self::Prove {
+                    proof: fixed(decoder)?,
                 },
-            },
-            _ => return Err(FrameError),
-        };
-        if decoder.position() == bytes.len() {
-            Ok(frame)
-        } else {
-            Err(FrameError)
-        }
+                (1, 3) => Self::Welcome {
+                    proof: fixed(decoder)?,
+                    digest: fixed(decoder)?,
+                },
+                (2, 1) => Self::List,
+                (3, 3) => decode_held(decoder)?,
+                (4, 3) => Self::Assign {
+                    keys: DocumentKeys::from_parts(
+                        Access::Replica,
+                        fixed(decoder)?,
+                        fixed(decoder)?,
+                    ),
+                },
+                (5, 2) => Self::Taken {
+                    topic: topic(decoder)?,
+                },
+                (6, 3) => Self::Refused {
+                    topic: topic(decoder)?,
+                    shortage: Shortage::from_code(decoder.u8()?).ok_or(Malformed)?,
+                },
+                (7, 2) => Self::Withdraw {
+                    topic: topic(decoder)?,
+                },
+                (8, 2) => Self::Dropped {
+                    topic: topic(decoder)?,
+                },
+                (9, 2) => Self::Storage {
+                    shortage: match decoder.u8()? {
+                        0 => None,
+                        code => Some(Shortage::from_code(code).ok_or(Malformed)?),
+                    },
+                },
+                _ => return Err(Malformed),
+            })
+        })
     }
 }
 
@@ -246,24 +221,17 @@ fn examples() -> Vec<Frame> {
     ]
 }
 
-fn decode_held(decoder: &mut Decoder<'_>) -> Result<Frame, FrameError> {
+fn decode_held(decoder: &mut Decoder<'_>) -> Result<Frame, Malformed> {
     let last = decoder.bool()?;
-    let count = usize::try_from(decoder.array()?.ok_or(FrameError)?)
-        .ok()
-        .filter(|&count| count <= TOPICS_PER_FRAME_MAX)
-        .ok_or(FrameError)?;
+    let count = count(decoder, TOPICS_PER_FRAME_MAX)?;
     let topics = (0..count)
         .map(|_| topic(decoder))
         .collect::<Result<_, _>>()?;
     Ok(Frame::Held { topics, last })
 }
 
-fn topic(decoder: &mut Decoder<'_>) -> Result<TopicId, FrameError> {
+fn topic(decoder: &mut Decoder<'_>) -> Result<TopicId, Malformed> {
     Ok(TopicId::from_bytes(fixed(decoder)?))
-}
-
-fn fixed<const N: usize>(decoder: &mut Decoder<'_>) -> Result<[u8; N], FrameError> {
-    decoder.bytes()?.try_into().map_err(|_| FrameError)
 }
 
 #[cfg(test)]

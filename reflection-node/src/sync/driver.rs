@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use iroh::endpoint::{RecvStream, SendStream};
 use rusqlite::Connection;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::BufReader;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinError;
 use tokio::time::Instant;
@@ -24,6 +24,7 @@ use super::frame::{FRAME_BYTES_MAX, Frame};
 use super::heights::{Head, Heights};
 use super::patience;
 use super::session::{Request, Session};
+use super::stream::{Streams, next_frame};
 use crate::access::{Access, TopicId};
 use crate::events::Event;
 use crate::identity::{AuthorId, VerifyingKeys};
@@ -40,9 +41,6 @@ use crate::store::{Durability, READ_HERE_MAX, StoreError, forks, operations, pee
 const INCOMING_KIB_MAX: usize = 2 * 1024;
 /// Frames that wait for the machine.
 const INCOMING_FRAMES_MAX: usize = 1024;
-/// While a frame is under way, so many bytes of it have to arrive in [`CHUNK_TIMEOUT`].
-const CHUNK_BYTES: usize = 16 * 1024;
-const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a peer may not take what is written to it.
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Writes that wait, each of some kibibytes or one frame.
@@ -67,75 +65,6 @@ pub(crate) enum DriverError {
     Store(#[from] StoreError),
     #[error("closed here")]
     Cancelled,
-}
-
-/// Reads one frame of at most `most` bytes; also gives its size on the wire.
-pub(crate) async fn read_frame(
-    stream: &mut (impl tokio::io::AsyncRead + Unpin),
-    most: usize,
-) -> Result<(Frame, usize), DriverError> {
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).await.map_err(read_error)?;
-    let length = u32::from_be_bytes(length) as usize;
-    if length > most {
-        return Err(DriverError::Malformed);
-    }
-    let mut bytes = vec![0; length];
-    stream.read_exact(&mut bytes).await.map_err(read_error)?;
-    #[cfg(feature = "testing")]
-    crate::testing::tape::heard(&bytes);
-    let frame = Frame::decode(&bytes).map_err(|_| DriverError::Malformed)?;
-    Ok((frame, length + 4))
-}
-
-/// Reads the next frame of a peer that may be silent as long as it likes, but not between the
-/// first byte of a frame and its last.
-pub(crate) async fn next_frame(
-    stream: &mut (impl AsyncBufRead + Unpin),
-    most: usize,
-) -> Result<(Frame, usize), DriverError> {
-    if stream.fill_buf().await.map_err(read_error)?.is_empty() {
-        return Err(DriverError::Ended);
-    }
-    let mut length = [0; 4];
-    read_in_time(stream, &mut length).await?;
-    let length = u32::from_be_bytes(length) as usize;
-    if length > most {
-        return Err(DriverError::Malformed);
-    }
-    let mut bytes = vec![0; length];
-    for chunk in bytes.chunks_mut(CHUNK_BYTES) {
-        read_in_time(stream, chunk).await?;
-    }
-    #[cfg(feature = "testing")]
-    crate::testing::tape::heard(&bytes);
-    let frame = Frame::decode(&bytes).map_err(|_| DriverError::Malformed)?;
-    Ok((frame, length + 4))
-}
-
-async fn read_in_time(
-    stream: &mut (impl AsyncBufRead + Unpin),
-    bytes: &mut [u8],
-) -> Result<(), DriverError> {
-    match tokio::time::timeout(patience(CHUNK_TIMEOUT), stream.read_exact(bytes)).await {
-        Ok(read) => read.map(|_| ()).map_err(read_error),
-        Err(_) => Err(ExchangeError::TimedOut.into()),
-    }
-}
-
-#[allow(clippy::needless_pass_by_value)]
-fn read_error(error: std::io::Error) -> DriverError {
-    if error.kind() == std::io::ErrorKind::UnexpectedEof {
-        DriverError::Ended
-    } else {
-        DriverError::Connection(error.to_string())
-    }
-}
-
-/// The two halves of a document stream.
-pub(crate) struct Streams {
-    pub(crate) send: SendStream,
-    pub(crate) receive: BufReader<RecvStream>,
 }
 
 /// Counts the sessions and summaries of this process.

@@ -8,6 +8,7 @@ use super::heights::Head;
 use super::summary::Mark;
 use crate::identity::AuthorId;
 use crate::operation::{BODY_BYTES_MAX, HEADER_BYTES_MAX, OperationId};
+use crate::wire::framing::{self, Malformed, Written, bounded, count, fixed};
 
 /// Largest frame: one operation with its framing.
 pub(crate) const FRAME_BYTES_MAX: usize = HEADER_BYTES_MAX + BODY_BYTES_MAX + 64;
@@ -81,33 +82,13 @@ pub(crate) enum Frame {
     Assignments,
 }
 
-/// The bytes are not a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("malformed frame")]
-pub(crate) struct FrameError;
-
-impl From<minicbor::decode::Error> for FrameError {
-    fn from(_: minicbor::decode::Error) -> Self {
-        Self
-    }
-}
-
 impl Frame {
     /// The frame with its length in front.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![0; 4];
-        // Writing to a vector cannot fail: the error type is uninhabited.
-        let written = self.encode_fields(&mut Encoder::new(&mut bytes));
-        debug_assert!(written.is_ok());
-        let length = u32::try_from(bytes.len() - 4).unwrap_or(u32::MAX);
-        bytes[..4].copy_from_slice(&length.to_be_bytes());
-        bytes
+        framing::encode(|encoder| self.encode_fields(encoder))
     }
 
-    fn encode_fields(
-        &self,
-        encoder: &mut Encoder<&mut Vec<u8>>,
-    ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+    fn encode_fields(&self, encoder: &mut Encoder<&mut Vec<u8>>) -> Written {
         match self {
             Self::Hello { salt, boot } => {
                 encoder.array(3)?.u8(0)?.bytes(salt)?.bytes(boot)?;
@@ -183,91 +164,81 @@ impl Frame {
     }
 
     /// Decodes the bytes behind the length.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
-        let mut decoder = Decoder::new(bytes);
-        let elements = decoder.array()?.ok_or(FrameError)?;
-        let tag = decoder.u8()?;
-        let frame = match (tag, elements) {
-            (0, 3) => Self::Hello {
-                salt: fixed(&mut decoder)?,
-                boot: fixed(&mut decoder)?,
-            },
-            (1, 2) => Self::Offer {
-                tokens: decode_tokens(&mut decoder)?,
-            },
-            (2, 2) => Self::Match {
-                tokens: decode_tokens(&mut decoder)?,
-            },
-            (3, 3) => Self::Open {
-                token: fixed(&mut decoder)?,
-                nonce: fixed(&mut decoder)?,
-            },
-            (4, 3) => Self::Challenge {
-                nonce: fixed(&mut decoder)?,
-                proof: fixed(&mut decoder)?,
-            },
-            (5, 2) => Self::Proof {
-                proof: fixed(&mut decoder)?,
-            },
-            (6, 2) => Self::Digest {
-                digest: fixed(&mut decoder)?,
-            },
-            (7, 3) => decode_heads(&mut decoder)?,
-            (8, 3) => {
-                let header = bounded(&mut decoder, HEADER_BYTES_MAX)?;
-                let body = bounded(&mut decoder, BODY_BYTES_MAX)?;
-                Self::Operation { header, body }
-            }
-            (9, 1) => Self::Done,
-            (10, 2) => decode_declined(&mut decoder)?,
-            (11, 3) => Self::Fork {
-                one: bounded(&mut decoder, HEADER_BYTES_MAX)?,
-                other: bounded(&mut decoder, HEADER_BYTES_MAX)?,
-            },
-            (12, 4) => Self::Fetch {
-                author: AuthorId::from_bytes(fixed(&mut decoder)?),
-                from: decoder.u64()?,
-                whole: decoder.bool()?,
-            },
-            (13, 4) => Self::Branch {
-                last: decoder.bool()?,
-                header: bounded(&mut decoder, HEADER_BYTES_MAX)?,
-                body: bounded(&mut decoder, BODY_BYTES_MAX)?,
-            },
-            (16, 2) => {
-                let count = count(&mut decoder, MARKS_PER_FRAME_MAX)?;
-                let marks = (0..count)
-                    .map(|_| {
-                        if decoder.array()? != Some(2) {
-                            return Err(FrameError);
-                        }
-                        Ok((fixed(&mut decoder)?, fixed(&mut decoder)?))
-                    })
-                    .collect::<Result<_, _>>()?;
-                Self::Summary { marks }
-            }
-            (17, 2) => Self::Changed {
-                tokens: decode_tokens(&mut decoder)?,
-            },
-            (18, 2) => Self::Gone {
-                tokens: decode_tokens(&mut decoder)?,
-            },
-            (32, 1) => Self::Assignments,
-            _ => return Err(FrameError),
-        };
-        if decoder.position() == bytes.len() {
-            Ok(frame)
-        } else {
-            Err(FrameError)
-        }
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        framing::decode(bytes, |tag, elements, decoder| {
+            Ok(match (tag, elements) {
+                (0, 3) => Self::Hello {
+                    salt: fixed(decoder)?,
+                    boot: fixed(decoder)?,
+                },
+                (1, 2) => Self::Offer {
+                    tokens: decode_tokens(decoder)?,
+                },
+                (2, 2) => Self::Match {
+                    tokens: decode_tokens(decoder)?,
+                },
+                (3, 3) => Self::Open {
+                    token: fixed(decoder)?,
+                    nonce: fixed(decoder)?,
+                },
+                (4, 3) => Self::Challenge {
+                    nonce: fixed(decoder)?,
+                    proof: fixed(decoder)?,
+                },
+                (5, 2) => Self::Proof {
+                    proof: fixed(decoder)?,
+                },
+                (6, 2) => Self::Digest {
+                    digest: fixed(decoder)?,
+                },
+                (7, 3) => decode_heads(decoder)?,
+                (8, 3) => {
+                    let header = bounded(decoder, HEADER_BYTES_MAX)?;
+                    let body = bounded(decoder, BODY_BYTES_MAX)?;
+                    Self::Operation { header, body }
+                }
+                (9, 1) => Self::Done,
+                (10, 2) => decode_declined(decoder)?,
+                (11, 3) => Self::Fork {
+                    one: bounded(decoder, HEADER_BYTES_MAX)?,
+                    other: bounded(decoder, HEADER_BYTES_MAX)?,
+                },
+                (12, 4) => Self::Fetch {
+                    author: AuthorId::from_bytes(fixed(decoder)?),
+                    from: decoder.u64()?,
+                    whole: decoder.bool()?,
+                },
+                (13, 4) => Self::Branch {
+                    last: decoder.bool()?,
+                    header: bounded(decoder, HEADER_BYTES_MAX)?,
+                    body: bounded(decoder, BODY_BYTES_MAX)?,
+                },
+                (16, 2) => {
+                    let count = count(decoder, MARKS_PER_FRAME_MAX)?;
+                    let marks = (0..count)
+                        .map(|_| {
+                            if decoder.array()? != Some(2) {
+                                return Err(Malformed);
+                            }
+                            Ok((fixed(decoder)?, fixed(decoder)?))
+                        })
+                        .collect::<Result<_, _>>()?;
+                    Self::Summary { marks }
+                }
+                (17, 2) => Self::Changed {
+                    tokens: decode_tokens(decoder)?,
+                },
+                (18, 2) => Self::Gone {
+                    tokens: decode_tokens(decoder)?,
+                },
+                (32, 1) => Self::Assignments,
+                _ => return Err(Malformed),
+            })
+        })
     }
 }
 
-fn encode_tokens(
-    encoder: &mut Encoder<&mut Vec<u8>>,
-    tag: u8,
-    tokens: &[Token],
-) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+fn encode_tokens(encoder: &mut Encoder<&mut Vec<u8>>, tag: u8, tokens: &[Token]) -> Written {
     encoder.array(2)?.u8(tag)?.array(tokens.len() as u64)?;
     for token in tokens {
         encoder.bytes(token)?;
@@ -275,18 +246,18 @@ fn encode_tokens(
     Ok(())
 }
 
-fn decode_tokens(decoder: &mut Decoder<'_>) -> Result<Vec<Token>, FrameError> {
+fn decode_tokens(decoder: &mut Decoder<'_>) -> Result<Vec<Token>, Malformed> {
     let count = count(decoder, TOKENS_PER_FRAME_MAX)?;
     (0..count).map(|_| fixed(decoder)).collect()
 }
 
-fn decode_heads(decoder: &mut Decoder<'_>) -> Result<Frame, FrameError> {
+fn decode_heads(decoder: &mut Decoder<'_>) -> Result<Frame, Malformed> {
     let last = decoder.bool()?;
     let count = count(decoder, HEADS_PER_FRAME_MAX)?;
     let mut heads = Vec::with_capacity(count);
     for _ in 0..count {
         if decoder.array()? != Some(3) {
-            return Err(FrameError);
+            return Err(Malformed);
         }
         let author = AuthorId::from_bytes(fixed(decoder)?);
         let next = decoder.u64()?;
@@ -297,37 +268,16 @@ fn decode_heads(decoder: &mut Decoder<'_>) -> Result<Frame, FrameError> {
     Ok(Frame::Heads { heads, last })
 }
 
-fn decode_declined(decoder: &mut Decoder<'_>) -> Result<Frame, FrameError> {
+fn decode_declined(decoder: &mut Decoder<'_>) -> Result<Frame, Malformed> {
     let count = count(decoder, DECLINED_PER_FRAME_MAX)?;
     let mut logs = Vec::with_capacity(count);
     for _ in 0..count {
         if decoder.array()? != Some(2) {
-            return Err(FrameError);
+            return Err(Malformed);
         }
         logs.push((AuthorId::from_bytes(fixed(decoder)?), decoder.u64()?));
     }
     Ok(Frame::Declined { logs })
-}
-
-fn count(decoder: &mut Decoder<'_>, most: usize) -> Result<usize, FrameError> {
-    let count = decoder.array()?.ok_or(FrameError)?;
-    usize::try_from(count)
-        .ok()
-        .filter(|&count| count <= most)
-        .ok_or(FrameError)
-}
-
-fn fixed<const N: usize>(decoder: &mut Decoder<'_>) -> Result<[u8; N], FrameError> {
-    decoder.bytes()?.try_into().map_err(|_| FrameError)
-}
-
-fn bounded(decoder: &mut Decoder<'_>, most: usize) -> Result<Vec<u8>, FrameError> {
-    let bytes = decoder.bytes()?;
-    if bytes.len() > most {
-        Err(FrameError)
-    } else {
-        Ok(bytes.to_vec())
-    }
 }
 
 #[cfg(test)]
@@ -417,7 +367,7 @@ mod tests {
     fn declared_counts_beyond_the_bound_are_refused_before_anything_is_reserved() {
         // [1, array of 2^32 - 1 …]
         let bytes = [0x82, 0x01, 0x9a, 0xff, 0xff, 0xff, 0xff];
-        assert_eq!(Frame::decode(&bytes), Err(FrameError));
+        assert_eq!(Frame::decode(&bytes), Err(Malformed));
     }
 
     proptest! {

@@ -16,6 +16,7 @@ pub(crate) mod heights;
 pub(crate) mod matching;
 pub(crate) mod proof;
 pub(crate) mod session;
+pub(crate) mod stream;
 pub(crate) mod summary;
 
 /// How long a peer is waited for that usually is for so long. Tests wait for less.

@@ -12,10 +12,10 @@ use crate::access::{BodyContext, DocumentKeys, TopicId, encrypt_body};
 use crate::identity::{AuthorId, AuthorKey};
 use crate::network::ALPN;
 use crate::operation::{Kind, NewHeader, Operation, OperationId};
-use crate::sync::driver::read_frame;
 use crate::sync::frame::{FRAME_BYTES_MAX, Frame};
 use crate::sync::heights::Head;
 use crate::sync::proof::{Salts, Transcript, token};
+use crate::sync::stream::read_frame;
 
 /// How much of its usual time every peer of this process is given, in percent.
 static PATIENCE_PERCENT: AtomicU32 = AtomicU32::new(100);
