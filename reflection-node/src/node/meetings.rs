@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::events::{Event, Events};
 use crate::identity::AuthorId;
@@ -21,21 +22,24 @@ const JOINED: Duration = Duration::from_secs(1);
 /// Peers whose exchanges are being joined.
 const PEERS_MAX: usize = 4096;
 
-/// Notes until the node ends.
-pub(super) async fn run(shared: Arc<Shared>, mut events: Events) {
+/// Notes until `ending`, and then what has not been noted yet.
+pub(super) async fn run(shared: Arc<Shared>, mut events: Events, ending: CancellationToken) {
     let mut fresh: HashMap<AuthorId, LastSync> = HashMap::new();
     let mut due: Option<Instant> = None;
     loop {
         let event = tokio::select! {
+            // What has happened comes before the end.
+            biased;
             event = events.next() => event,
             () = sleep_until(due) => {
                 due = None;
                 write(&shared, std::mem::take(&mut fresh)).await;
                 continue;
             }
+            () = ending.cancelled() => None,
         };
         match event {
-            None => return,
+            None => return write(&shared, fresh).await,
             Some(Event::SyncFinished {
                 peer,
                 counts,
@@ -55,6 +59,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut events: Events) {
 }
 
 async fn write(shared: &Shared, fresh: HashMap<AuthorId, LastSync>) {
+    if fresh.is_empty() {
+        return;
+    }
     let noted: Result<(), StoreError> = shared
         .writer
         .run(Durability::Refetchable, move |connection, _| {

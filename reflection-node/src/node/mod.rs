@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
@@ -76,6 +77,8 @@ struct Inner {
 
 struct Parts {
     writer: Writer<Processor>,
+    /// Notes exchanges as long as the writer runs, and how to end it.
+    meetings: (JoinHandle<()>, CancellationToken),
     runtime: tokio::runtime::Runtime,
     /// Released last.
     folder: DataFolder,
@@ -125,6 +128,10 @@ impl Node {
             Some(mode) => mode,
             None => shared.readers.run(last_mode).await?.unwrap_or_default(),
         };
+        let ending = CancellationToken::new();
+        let events = shared.events.subscribe();
+        let listening = meetings::run(Arc::clone(&shared), events, ending.clone());
+        let meetings = (runtime.spawn(listening), ending);
         let node = Self {
             inner: Arc::new(Inner {
                 shared,
@@ -140,14 +147,12 @@ impl Node {
                 path: folder.path().to_owned(),
                 parts: Mutex::new(Some(Parts {
                     writer,
+                    meetings,
                     runtime,
                     folder,
                 })),
             }),
         };
-        let events = node.inner.shared.events.subscribe();
-        let listening = meetings::run(Arc::clone(&node.inner.shared), events);
-        node.inner.runtime.spawn(listening);
         let starting = node.clone();
         let started = node.inside(async move { starting.start_network(mode).await });
         if let Err(error) = started.await {
@@ -261,6 +266,9 @@ impl Node {
             if let Some(running) = running {
                 let _ = tokio::time::timeout(deadline, running.stop()).await;
             }
+            let (meetings, ending) = parts.meetings;
+            ending.cancel();
+            let _ = tokio::time::timeout(deadline, meetings).await;
             // The last connection to close empties the write-ahead log; it must be one that writes.
             node.inner.shared.readers.stop();
             parts.writer.stop().await;
