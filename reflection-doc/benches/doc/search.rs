@@ -47,8 +47,9 @@ async fn fill(home: &Home) {
         for document in 0..DOCUMENTS {
             let topic = [document.to_be_bytes(); 4].concat();
             connection.execute(
-                "INSERT INTO document_texts (topic, version, indexed, title, preview, text)
-                 VALUES (?1, 1, 0, ?2, '', ?3)",
+                "INSERT INTO document_texts
+                     (topic, version, indexed, title, preview, text, digest)
+                 VALUES (?1, 1, 0, ?2, '', ?3, zeroblob(32))",
                 params![topic, format!("Notes {document}"), text(document)],
             )?;
             connection.execute(

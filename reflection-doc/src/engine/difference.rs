@@ -46,21 +46,29 @@ fn patient() -> TextDiffConfig {
     config
 }
 
-/// The difference by words, as a reader sees it.
+/// The difference by words, as a reader sees it: by lines, and within changed lines by words.
 pub fn difference_by_words(old: &str, new: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let diff = patient().diff_unicode_words(old, new);
-    for change in diff.iter_all_changes() {
-        push(&mut parts, change.tag(), change.value());
-    }
-    parts
+    by_lines(old, new, |old, new, parts| {
+        let words = patient().diff_unicode_words(old, new);
+        for change in words.iter_all_changes() {
+            push(parts, change.tag(), change.value());
+        }
+    })
 }
 
 /// The difference by characters: by lines, within changed lines by words, within changed words by
-/// characters, so that a long text costs what differs in it.
+/// characters.
 pub fn difference(old: &str, new: &str) -> Vec<Part> {
+    by_lines(old, new, by_letters)
+}
+
+/// Looks more closely at changed lines only, so that a long text costs what differs in it.
+fn by_lines(old: &str, new: &str, look: impl Fn(&str, &str, &mut Vec<Part>)) -> Vec<Part> {
     let mut parts = Vec::new();
-    let lines = patient().diff_lines(old, new);
+    let (begin, end) = common_lines(old, new);
+    push(&mut parts, ChangeTag::Equal, &old[..begin]);
+    let (old, ending) = old[begin..].split_at(old.len() - begin - end);
+    let lines = patient().diff_lines(old, &new[begin..new.len() - end]);
     for op in lines.ops() {
         let (_, before, after) = op.as_tag_tuple();
         let old = lines.old_slices()[before].concat();
@@ -68,13 +76,34 @@ pub fn difference(old: &str, new: &str) -> Vec<Part> {
         if op.tag() == DiffTag::Equal {
             push(&mut parts, ChangeTag::Equal, &old);
         } else {
-            within_lines(&old, &new, &mut parts);
+            look(&old, &new, &mut parts);
         }
     }
+    push(&mut parts, ChangeTag::Equal, ending);
     parts
 }
 
-fn within_lines(old: &str, new: &str, parts: &mut Vec<Part>) {
+/// How many bytes of whole lines two texts begin with and end with alike.
+fn common_lines(old: &str, new: &str) -> (usize, usize) {
+    let same = |(one, other): &(&u8, &u8)| one == other;
+    let (old, new) = (old.as_bytes(), new.as_bytes());
+    let alike = old.iter().zip(new).take_while(same).count();
+    let begin = old[..alike]
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let (old, new) = (&old[begin..], &new[begin..]);
+    let from_the_end = old.iter().rev().zip(new.iter().rev());
+    let alike = from_the_end.take_while(same).count();
+    // Behind the line break that ends the last line that differs.
+    let end = old[old.len() - alike..]
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .map_or(0, |at| alike - at - 1);
+    (begin, end)
+}
+
+fn by_letters(old: &str, new: &str, parts: &mut Vec<Part>) {
     let words = patient().diff_unicode_words(old, new);
     for op in words.ops() {
         let (_, before, after) = op.as_tag_tuple();

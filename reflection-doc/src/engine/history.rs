@@ -9,12 +9,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use loro::{
-    ContainerTrait, ExportMode, ID, IdSpan, JsonOpContent, JsonTextOp, LoroDoc, LoroError, LoroText,
+    ContainerTrait, ExportMode, Frontiers, ID, IdSpan, JsonOpContent, JsonTextOp, LoroDoc,
+    LoroError, LoroText,
 };
 use reflection_node::identity::AuthorId;
 
 use super::difference::{Part, difference};
 use super::edit::{Rewrite, TextEdit};
+use super::replay::Replay;
 use super::times::Times;
 use super::{EditError, Effect, Engine, Selection, TEXT_CONTAINER, Version, new_doc};
 
@@ -78,6 +80,8 @@ pub struct History {
     now_s: i64,
     sittings: OnceLock<Vec<Sitting>>,
     shown: Mutex<Shown>,
+    /// Made when an older version is looked at first; `None` in it where people wrote at once.
+    replay: OnceLock<Option<Mutex<Replay>>>,
 }
 
 /// Texts that were looked at last: who goes through the versions one by one and looks at each
@@ -177,6 +181,7 @@ impl HistorySource {
             now_s: self.now_s,
             sittings: OnceLock::new(),
             shown: Mutex::default(),
+            replay: OnceLock::new(),
         })
     }
 }
@@ -202,10 +207,40 @@ impl History {
         if let Some(text) = shown.get(version) {
             return Ok(text);
         }
-        self.doc.checkout(&frontiers)?;
-        let text = self.text.to_string();
+        let text = if let Some(text) = self.replayed(&frontiers) {
+            text
+        } else {
+            self.doc.checkout(&frontiers)?;
+            self.text.to_string()
+        };
         shown.keep(version, &text);
         Ok(text)
+    }
+
+    /// The text of a version, where the history is one row of edits. The newest is there anyway.
+    fn replayed(&self, frontiers: &Frontiers) -> Option<String> {
+        if self.doc.state_frontiers() == *frontiers {
+            return Some(self.text.to_string());
+        }
+        let replay = self.replay.get_or_init(|| {
+            let replay = Replay::read(&self.doc, &self.text);
+            replay.map(Mutex::new)
+        });
+        let mut replay = replay
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let counters = replay.counters_until(frontiers.as_single()?)?;
+        Some(replay.text(counters))
+    }
+
+    /// What going through the versions has taken; `None` where the CRDT made them. See
+    /// [`Replay::work`].
+    #[cfg(test)]
+    pub(super) fn work(&self) -> Option<(usize, usize, usize)> {
+        let replay = self.replay.get()?.as_ref()?;
+        let replay = replay.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(replay.work())
     }
 
     /// All sittings, in an order in which no one precedes what it builds upon.

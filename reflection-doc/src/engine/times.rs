@@ -17,11 +17,14 @@ const APART_MAX_S: i64 = 24 * 60 * 60;
 const TOGETHER_MAX_S: i64 = 60 * 60;
 
 /// What the headers of some operations in a row say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 struct Told {
+    #[n(0)]
     earliest_s: i64,
+    #[n(1)]
     latest_s: i64,
     /// Whether the changes may be older by any time.
+    #[n(2)]
     is_compaction: bool,
 }
 
@@ -44,9 +47,10 @@ impl Told {
 }
 
 /// The times of the operations in which changes came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, minicbor::Encode, minicbor::Decode)]
 pub(super) struct Times {
     /// By CRDT peer and the counter after the last change.
+    #[n(0)]
     told: HashMap<u64, BTreeMap<i32, Told>>,
 }
 

@@ -19,7 +19,7 @@ use reflection_node::pipeline::{
 use reflection_node::rusqlite::{Connection, params};
 use reflection_node::store::StoreError;
 
-use super::{local, now_us, profile, search, summary, texts};
+use super::{histories, local, now_us, profile, search, summary, texts};
 use crate::engine::{PeerId, check_compaction, check_update, compact, keeps_everything, mend};
 
 const SCHEMA: &str = "
@@ -35,8 +35,8 @@ CREATE TABLE IF NOT EXISTS document_counters (
 
 /// To be raised when the tables of this application, or what is made of operations in them, change.
 /// In version 1 summaries counted changes instead of naming the newest one's position; version 2 knew
-/// no names of people.
-const STATE_VERSION: u32 = 3;
+/// no names of people; in version 3 cached texts had no digest.
+const STATE_VERSION: u32 = 4;
 
 /// The application on top of the node.
 pub(super) struct Documents;
@@ -46,6 +46,7 @@ impl Application for Documents {
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(summary::SCHEMA)?;
         texts::prepare(connection)?;
+        connection.execute_batch(histories::SCHEMA)?;
         connection.execute_batch(local::SCHEMA)?;
         connection.execute_batch(profile::SCHEMA)?;
         search::prepare(connection)
@@ -68,6 +69,10 @@ impl Application for Documents {
             Kind::Edit => take_edit(connection, delivery, body).map(|()| true),
             Kind::Compaction => take_compaction(connection, delivery, body),
         }?;
+        if header.kind == Kind::Compaction {
+            histories::forget(connection, &delivery.topic)?;
+        }
+        histories::forget_from(connection, &delivery.topic, delivery.position)?;
         if has_news {
             // Clocks of others may be wrong in either way; no document was changed in the future.
             let changed_us = header.time_us.min(now_us());
@@ -91,13 +96,14 @@ impl Application for Documents {
             [topic.as_bytes().as_slice()],
         )?;
         texts::delete(connection, topic)?;
+        histories::forget(connection, topic)?;
         summary::wipe(connection, topic)
     }
 
     fn reset(&mut self, connection: &Connection) -> Result<(), StoreError> {
         connection.execute_batch(
             "DROP TABLE IF EXISTS document_counters; DROP TABLE IF EXISTS document_texts;
-             DROP TABLE IF EXISTS document_people",
+             DROP TABLE IF EXISTS document_people; DROP TABLE IF EXISTS document_histories",
         )?;
         summary::reset(connection)?;
         self.prepare(connection)?;
@@ -125,7 +131,12 @@ impl Application for Documents {
 
     fn deleted(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
         texts::delete(connection, topic)?;
-        for table in ["document_counters", "document_summaries", "document_local"] {
+        for table in [
+            "document_counters",
+            "document_summaries",
+            "document_local",
+            "document_histories",
+        ] {
             connection.execute(
                 &format!("DELETE FROM {table} WHERE topic = ?1"),
                 [topic.as_bytes().as_slice()],

@@ -20,13 +20,16 @@ impl Library {
             if topic.is_some_and(|only| only != info.topic) || info.access < Access::Read {
                 continue;
             }
-            let Ok((engine, _)) = self.load(&info.topic).await else {
+            let Ok(engine) = self.load_operations(&info.topic).await else {
                 report.add_application(info.topic, Problem::State, false);
                 continue;
             };
             let text = engine.text();
+            let is_damaged = self.is_text_damaged(&info.topic).await?
+                || self.is_history_damaged(&info.topic, &engine).await?;
             let cached = self.cached_text(&info.topic).await?;
-            let is_text = cached.is_none_or(|cached| !cached.is_fresh || cached.text == text);
+            let is_text =
+                !is_damaged && cached.is_none_or(|cached| !cached.is_fresh || cached.text == text);
             let stored = self.stored_summary(&info.topic).await?;
             let is_summary = stored.is_none_or(|stored| {
                 stored.is_stale || stored.says(&title(&text), engine.len_chars())

@@ -4,6 +4,7 @@
 mod application;
 mod check;
 pub mod files;
+mod histories;
 mod known_people;
 mod local;
 mod past;
@@ -25,7 +26,7 @@ use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{DocumentError, DocumentInfo, NetworkConfig, Node, StartError};
 
 use crate::company::Company;
-use crate::engine::{EditError, Engine, EngineError, HistoryError, Loading};
+use crate::engine::{EditError, Engine, EngineError, HistoryError};
 
 use crate::open_document::{OpenDocument, PublishFailure, Publisher, Turn};
 use local::Flag;
@@ -182,25 +183,6 @@ impl Library {
         self.node
             .aside(async move { library.load(&topic).await })
             .await
-    }
-
-    /// An engine with all that is stored, and the stream of what comes after.
-    async fn load(
-        &self,
-        topic: &TopicId,
-    ) -> Result<(Engine, reflection_node::pipeline::DocumentStream), LibraryError> {
-        'begin: loop {
-            let mut stream = self.node.stream(topic, 0).await?;
-            let mut loading = Loading::new(self.node.id(), topic, stream.incarnation());
-            loop {
-                match stream.stored().await {
-                    Ok(batch) if batch.is_empty() => return Ok((loading.finish()?, stream)),
-                    Ok(batch) => loading.add(&batch)?,
-                    Err(StreamError::Rebuilt) => continue 'begin,
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
     }
 
     /// What an open document goes on with after [`StreamError::Rebuilt`]: the text as it is stored

@@ -38,7 +38,9 @@ fn cached(connection: &Connection, topic: &TopicId) -> Result<Option<CachedText>
     let Some(version) = summary::version(connection, topic)? else {
         return Ok(None);
     };
-    Ok(match texts::read(connection, topic)? {
+    // One that was damaged is none.
+    let stored = texts::read(connection, topic)?.filter(|stored| stored.is_sound);
+    Ok(match stored {
         Some(stored) => Some(CachedText {
             is_fresh: stored.version >= version,
             text: stored.text,
@@ -60,6 +62,15 @@ impl Library {
             .node
             .read(move |connection| cached(connection, &topic))
             .await?)
+    }
+
+    /// Whether the cached text of a document is not the one that was written.
+    pub(super) async fn is_text_damaged(&self, topic: &TopicId) -> Result<bool, LibraryError> {
+        let topic = *topic;
+        let stored = self
+            .node
+            .read(move |connection| texts::read(connection, &topic));
+        Ok(stored.await?.is_some_and(|stored| !stored.is_sound))
     }
 
     /// The text of a document as it is stored.

@@ -10,7 +10,7 @@ use reflection_node::access::TopicId;
 use reflection_node::rusqlite::{Connection, OptionalExtension, params};
 use reflection_node::store::StoreError;
 
-use super::search::Entry;
+use super::search::{self, Entry};
 use super::{known_people, summary};
 use crate::engine::{Person, title};
 
@@ -25,7 +25,9 @@ CREATE TABLE IF NOT EXISTS document_texts (
     title TEXT NOT NULL,
     -- The beginning of what follows the title, on one line.
     preview TEXT NOT NULL,
-    text TEXT NOT NULL
+    text TEXT NOT NULL,
+    -- Of title and text: whether they are what was written, and so what words are in the index.
+    digest BLOB NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS document_texts_unindexed ON document_texts(id) WHERE indexed = 0;
 CREATE INDEX IF NOT EXISTS document_summaries_stale ON document_summaries(updated_us)
@@ -97,7 +99,7 @@ impl FreshText {
         }
         known_people::write(connection, &self.topic, &self.people)?;
         if let Some(before) = &before {
-            if before.text == self.text && before.title == self.title {
+            if before.is_sound && before.text == self.text && before.title == self.title {
                 connection
                     .prepare_cached(
                         "UPDATE document_texts
@@ -110,14 +112,22 @@ impl FreshText {
         }
         let id: i64 = connection
             .prepare_cached(
-                "INSERT INTO document_texts (topic, version, indexed, title, preview, text)
-                 VALUES (?1, ?2, 0, ?3, ?4, ?5)
+                "INSERT INTO document_texts
+                     (topic, version, indexed, title, preview, text, digest)
+                 VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6)
                  ON CONFLICT (topic) DO UPDATE SET version = ?2, indexed = 0, title = ?3,
-                     preview = ?4, text = ?5
+                     preview = ?4, text = ?5, digest = ?6
                  RETURNING id",
             )?
             .query_row(
-                params![topic, self.version, self.title, self.preview, self.text],
+                params![
+                    topic,
+                    self.version,
+                    self.title,
+                    self.preview,
+                    self.text,
+                    digest(&self.title, &self.text)
+                ],
                 |row| row.get(0),
             )?;
         if let Some(entry) = &self.entry {
@@ -126,6 +136,15 @@ impl FreshText {
         }
         Ok(())
     }
+}
+
+/// What title and text are recognised by.
+fn digest(title: &str, text: &str) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(title.len() as u64).to_be_bytes());
+    hasher.update(title.as_bytes());
+    hasher.update(text.as_bytes());
+    *hasher.finalize().as_bytes()
 }
 
 fn mark_indexed(connection: &Connection, id: i64) -> Result<(), StoreError> {
@@ -167,16 +186,19 @@ pub(super) struct StoredText {
     indexed: i64,
     pub(super) title: String,
     pub(super) text: String,
+    /// Whether title and text are those that were written.
+    pub(super) is_sound: bool,
 }
 
-const COLUMNS: &str = "id, topic, version, indexed, title, text";
+const COLUMNS: &str = "id, topic, version, indexed, title, text, digest";
 
 fn from_row(
     row: &reflection_node::rusqlite::Row<'_>,
 ) -> reflection_node::rusqlite::Result<Option<StoredText>> {
     let topic: Option<[u8; 32]> = row.get::<_, Vec<u8>>(1)?.try_into().ok();
     let (id, version, indexed) = (row.get(0)?, row.get(2)?, row.get(3)?);
-    let (title, text) = (row.get(4)?, row.get(5)?);
+    let (title, text): (String, String) = (row.get(4)?, row.get(5)?);
+    let is_sound = row.get::<_, Vec<u8>>(6)? == digest(&title, &text);
     Ok(topic.map(|topic| StoredText {
         id,
         topic: TopicId::from_bytes(topic),
@@ -184,6 +206,7 @@ fn from_row(
         indexed,
         title,
         text,
+        is_sound,
     }))
 }
 
@@ -193,10 +216,13 @@ impl StoredText {
         Entry::new(&self.title, &self.text)
     }
 
-    /// Takes the words out of the index, if they are in it.
+    /// Takes the words out of the index, if they are in it. Which ones are cannot be told any more
+    /// of a text that was damaged: then the whole index is made anew.
     fn unindex(&self, connection: &Connection) -> Result<(), StoreError> {
-        if self.indexed > 0 {
+        if self.indexed > 0 && self.is_sound {
             self.entry().remove(connection, self.id)?;
+        } else if self.indexed > 0 {
+            search::reset(connection)?;
         }
         Ok(())
     }

@@ -88,6 +88,12 @@ impl DocumentStream {
         self.incarnation
     }
 
+    /// Changes when operations that were given are replaced by others, which ends the stream; see
+    /// [`StreamError::Rebuilt`].
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+
     /// The position up to which operations have been given.
     pub fn position(&self) -> Position {
         self.position

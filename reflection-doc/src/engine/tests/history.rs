@@ -175,3 +175,109 @@ fn restoring_edits_only_what_differs_and_can_be_undone() {
     ben.undo().unwrap();
     assert_eq!(ben.text(), "Oat milk\nHoney\n");
 }
+
+/// The text of a version as the CRDT makes it.
+fn checked_out(engine: &Engine, version: &Version) -> String {
+    let doc = LoroDoc::new();
+    let all = engine.doc.export(ExportMode::all_updates()).unwrap();
+    doc.import(&all).unwrap();
+    doc.checkout(&version.frontiers()).unwrap();
+    doc.get_text(TEXT_CONTAINER).to_string()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_older_text_is_the_one_that_the_crdt_makes(
+        steps in prop::collection::vec(
+            (any::<bool>(), any::<prop::sample::Index>(), 0_usize..5, "[a-zé🎉\n]{0,4}", 0_u8..12),
+            1..60,
+        ),
+        asked in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 1..20),
+        is_apart in prop::bool::weighted(0.3),
+    ) {
+        let mut people = [engine(1), engine(2)];
+        for (is_second, at, delete, insert, pause) in steps {
+            let [one, two] = &mut people;
+            let (writer, other) = if is_second { (two, one) } else { (one, two) };
+            let at = at.index(writer.len_chars() + 1);
+            // Erased one by one, as with the key for it.
+            for behind in (at.saturating_sub(delete)..at).rev() {
+                writer.edit(behind, 1, "").unwrap();
+            }
+            writer.edit(at.saturating_sub(delete), 0, &insert).unwrap();
+            // Somebody gives the document a name in between, which is no part of the text.
+            if pause == 0 {
+                writer.name_version("1", "name", 1);
+            }
+            if !is_apart {
+                other.apply(&deliveries(writer)).unwrap();
+            }
+        }
+        let [one, two] = &mut people;
+        one.apply(&deliveries(two)).unwrap();
+        let history = one.history().unwrap().open().unwrap();
+        let ends = [one.peer, two.peer].map(|peer| {
+            (peer.get(), one.doc.oplog_vv().get(&peer.get()).copied().unwrap_or(0))
+        });
+        for (is_second, index) in asked {
+            let (peer, end) = ends[usize::from(is_second)];
+            if end == 0 {
+                continue;
+            }
+            let counter = i32::try_from(index.index(usize::try_from(end).unwrap())).unwrap();
+            let version = Version::after(peer, counter);
+            prop_assert_eq!(history.text(&version).unwrap(), checked_out(one, &version));
+        }
+        if !is_apart && history.work().is_none() {
+            // Nothing but the newest text was asked for.
+            prop_assert_eq!(history.text(&one.version()).unwrap(), one.text());
+        }
+    }
+}
+
+#[test]
+fn a_quarter_of_a_million_edits_can_be_gone_through() {
+    const EDITS: usize = 250_000;
+    const STEPS: i32 = 100;
+    let engine = engine(1);
+    let (mut caret, mut seed) = (0, 7_u64);
+    for number in 0..EDITS {
+        // Some words, then somewhere else; now and then a letter is taken back.
+        if number % 40 == 0 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            caret = usize::try_from(seed >> 40).unwrap() % (engine.len_chars() + 1);
+        }
+        if number % 9 == 8 && caret > 0 {
+            caret -= 1;
+            engine.text.delete(caret, 1).unwrap();
+        } else {
+            engine.text.insert(caret, "x").unwrap();
+            caret += 1;
+        }
+    }
+    engine.doc.commit();
+    let history = engine.history().unwrap().open().unwrap();
+    let versions = (1..=STEPS).map(|step| {
+        let end = i32::try_from(EDITS).unwrap() / STEPS * step;
+        Version::after(engine.peer.get(), end - 1)
+    });
+    let versions: Vec<Version> = versions.collect();
+    let texts = |versions: &mut dyn Iterator<Item = &Version>| -> Vec<String> {
+        versions
+            .map(|version| history.text(version).unwrap())
+            .collect()
+    };
+    let mut back = texts(&mut versions.iter().rev());
+    let forth = texts(&mut versions.iter());
+    back.reverse();
+    assert!(back == forth);
+    assert!(back[99] == engine.text());
+    assert!(back[36] == checked_out(&engine, &versions[36]));
+    let (edits, played, kept_chars) = history.work().unwrap();
+    assert!(edits > 10_000, "{edits}");
+    // Backwards from a kept text each time, forwards each edit once.
+    assert!(played < 12 * edits, "{played} of {edits}");
+    assert!(kept_chars < 3 * 1024 * 1024, "{kept_chars}");
+}

@@ -88,6 +88,59 @@ fn whoever_loads_goes_on_where_they_stopped() {
     );
 }
 
+#[test]
+fn what_was_kept_is_gone_on_from() {
+    let operations = typed_by_two(400);
+    let mut whole = load(3, &operations);
+    for parted in [operations.len(), operations.len() / 2, 40] {
+        let (before, after) = operations.split_at(parted);
+        let mut loading = Loading::new(author(3), &TOPIC, 0);
+        loading.add(before).unwrap();
+        let (engine, kept) = loading.finish_and_keep(true).unwrap();
+        let mut again = Loading::new(author(3), &TOPIC, 0);
+        assert!(again.resume(&kept.unwrap()));
+        if !after.is_empty() {
+            again.add(after).unwrap();
+        }
+        let mut again = again.finish().unwrap();
+        assert_eq!(again.text(), whole.text());
+        assert_eq!(again.version(), whole.version());
+        assert_eq!(again.author_runs(), whole.author_runs());
+        assert!(!again.has_changes());
+        let sittings = |engine: &Engine| {
+            let history = engine.history().unwrap().open().unwrap();
+            history.sittings().to_vec()
+        };
+        assert_eq!(sittings(&again), sittings(&whole));
+        drop(engine);
+    }
+}
+
+#[test]
+fn what_still_waits_is_not_kept_and_what_cannot_be_read_is_nothing() {
+    let (mut ann, mut ben) = (engine(1), engine(2));
+    ann.edit(0, 0, "one").unwrap();
+    let first = deliveries(&mut ann);
+    ben.apply(&first).unwrap();
+    ben.edit(3, 0, " two").unwrap();
+    let second = deliveries(&mut ben);
+    let mut loading = Loading::new(author(3), &TOPIC, 0);
+    loading.add(&second).unwrap();
+    assert!(loading.finish_and_keep(true).unwrap().1.is_none());
+
+    // What had to wait, and does not any more, is kept.
+    let mut loading = Loading::new(author(3), &TOPIC, 0);
+    loading.add(&second).unwrap();
+    loading.add(&first).unwrap();
+    let kept = loading.finish_and_keep(true).unwrap().1.unwrap();
+    for length in 0..kept.len() {
+        assert!(!Loading::new(author(3), &TOPIC, 0).resume(&kept[..length]));
+    }
+    let mut again = Loading::new(author(3), &TOPIC, 0);
+    assert!(again.resume(&kept));
+    assert_eq!(again.finish().unwrap().text(), "one two");
+}
+
 /// Prints how long loading takes. `REFLECTION_OPERATIONS` says how many.
 #[test]
 #[ignore = "measures, with --no-capture"]

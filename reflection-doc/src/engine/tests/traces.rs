@@ -225,7 +225,7 @@ fn play(txns: &[SharedTransaction], script: &Script) -> String {
 }
 
 #[test]
-#[ignore = "takes long without optimisation"]
+#[ignore = "takes minutes without optimisation; a part of `make soak`"]
 fn a_trace_by_two_people_ends_in_its_text() {
     let trace: SharedTrace = read("friendsforever.concurrent");
     let end = play(&trace.txns, &SCRIPTS[0]);
@@ -243,7 +243,7 @@ fn a_part_of_a_trace_by_two_people_ends_alike_in_every_script() {
 }
 
 #[test]
-#[ignore = "takes long without optimisation"]
+#[ignore = "takes minutes without optimisation; a part of `make soak`"]
 fn a_trace_by_two_people_ends_in_its_text_in_every_script() {
     let trace: SharedTrace = read("friendsforever.concurrent");
     for script in &SCRIPTS {
