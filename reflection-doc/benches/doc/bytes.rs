@@ -52,7 +52,7 @@ pub(crate) async fn measure() {
 
     let home = Home::new(Mode::Local).await;
     let empty = database_bytes(&home).await;
-    let topic = home.types(trace.patches(1)).await;
+    let topic = home.types(trace.patches(1), 1).await;
     let print =
         async |when: &str, has_target: bool| {
             let held = home.library.node().statistics(&topic).await.unwrap();

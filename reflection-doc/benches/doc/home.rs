@@ -38,20 +38,24 @@ impl Home {
         }
     }
 
-    /// A document in which the patches were typed, one operation for each.
+    /// A document in which the patches were typed, so many in each operation.
     pub(crate) async fn types(
         &self,
         patches: impl Iterator<Item = (usize, usize, &str)>,
+        joined: usize,
     ) -> TopicId {
         let node = self.library.node();
         let topic = node.create().await.unwrap();
         let incarnation = node.incarnation(&topic).unwrap();
         let mut engine = Engine::new(node.id(), &topic, incarnation);
         let mut bodies = Vec::new();
-        for (at, delete, insert) in patches {
+        for (number, (at, delete, insert)) in patches.enumerate() {
             engine.edit(at, delete, insert).unwrap();
-            bodies.extend(engine.take_changes());
+            if (number + 1) % joined == 0 {
+                bodies.extend(engine.take_changes());
+            }
         }
+        bodies.extend(engine.take_changes());
         let mut bodies = bodies.into_iter().peekable();
         while bodies.peek().is_some() {
             let batch = bodies.by_ref().take(PUBLISHED_AT_ONCE);
@@ -61,6 +65,15 @@ impl Home {
             }
         }
         topic
+    }
+
+    /// Throws away the histories that were joined.
+    pub(crate) async fn forgets(&self) {
+        let forgotten = self.library.node().write(|connection| {
+            connection.execute_batch("DELETE FROM document_histories")?;
+            Ok(())
+        });
+        forgotten.await.unwrap();
     }
 
     pub(crate) async fn leaves(self) {

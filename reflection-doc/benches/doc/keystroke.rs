@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! A keystroke of one's own: edit, commit, and the body of its operation.
+//! A keystroke of one's own: edit, commit, the body of its operation, its step of undo.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::measure::{Row, median, ratio, shown};
+use super::peers;
+use super::session::SEQUENTIAL;
 use super::trace::{Bare, Trace, engine};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 const TARGET: Duration = Duration::from_micros(5);
+/// How many times as long as we yrs has to take.
+const YRS_TARGET: f64 = 3.0;
 
-pub(crate) fn measure() {
-    let trace = Trace::read("sveltecomponent");
+fn play(name: &str, trace: &Trace) {
     let count = u32::try_from(trace.patches(1).count()).unwrap();
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -32,13 +35,27 @@ pub(crate) fn measure() {
         bare.push(started.elapsed() / count);
     }
     let (ours, bare) = (median(&mut ours), median(&mut bare));
+    let by_yrs = peers::time("keystroke", name, "yrs").map(|yrs| ratio(yrs, ours));
     Row {
-        what: "own keystroke: edit, commit, bytes, undo step (sveltecomponent)".into(),
+        what: format!("own keystroke: edit, commit, bytes, undo step ({name}, {count} edits)"),
         measured: shown(ours),
-        beside: format!("Loro alone: {}", shown(bare)),
+        beside: format!(
+            "Loro alone: {}{}",
+            shown(bare),
+            peers::times("keystroke", name)
+        ),
         ratio: Some(ratio(ours, bare)),
-        target: format!("at most {}", shown(TARGET)),
-        is_met: Some(ours <= TARGET),
+        target: format!("at most {}, {YRS_TARGET} × under yrs", shown(TARGET)),
+        is_met: Some(ours <= TARGET && by_yrs.is_none_or(|by| by >= YRS_TARGET)),
     }
     .print();
+}
+
+pub(crate) fn measure() {
+    for name in SEQUENTIAL {
+        match Trace::find(name) {
+            Some(trace) => play(name, &trace),
+            None => super::measure::progress(format!("{name} is not here")),
+        }
+    }
 }

@@ -8,19 +8,23 @@
 mod bytes;
 mod catch_up;
 mod cursors;
+mod heap;
 mod history;
 mod home;
 mod keystroke;
 #[path = "../../../reflection-node/benches/node/measure.rs"]
 mod measure;
+mod memory;
 mod merge;
 mod open;
+mod peers;
 mod remote;
 mod search;
+mod session;
 mod trace;
 mod undo;
 
-const ROWS: [&str; 10] = [
+const ROWS: [&str; 11] = [
     "keystroke",
     "remote",
     "merge",
@@ -30,6 +34,7 @@ const ROWS: [&str; 10] = [
     "history",
     "open",
     "search",
+    "memory",
     "bytes",
 ];
 
@@ -44,6 +49,7 @@ async fn measure(row: &str) {
         "history" => history::measure(),
         "open" => open::measure().await,
         "search" => search::measure().await,
+        "memory" => memory::measure(),
         "bytes" => bytes::measure().await,
         _ => panic!("there is no row {row}; there are {}", ROWS.join(", ")),
     }

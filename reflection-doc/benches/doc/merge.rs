@@ -8,29 +8,13 @@ use reflection_doc::engine::Engine;
 use reflection_node::pipeline::Delivered;
 
 use super::measure::{Row, median, progress, ratio, shown};
+use super::peers;
 use super::trace::{Trace, delivered, engine};
 
 const ROUNDS: usize = 5;
 const TARGET: Duration = Duration::from_millis(60);
 /// Operations that a reader who is catching up finds at each frame of the screen.
 const FRAME_OPERATIONS: usize = 50;
-
-/// For each transaction the newest one of each of two people that its writer had seen.
-fn seen(trace: &Trace) -> Vec<[Option<usize>; 2]> {
-    let mut all: Vec<[Option<usize>; 2]> = Vec::new();
-    for transaction in &trace.txns {
-        let mut newest = [None, None];
-        for &parent in &transaction.parents {
-            for (agent, newest) in newest.iter_mut().enumerate() {
-                *newest = (*newest).max(all[parent][agent]);
-            }
-            let agent = trace.txns[parent].agent;
-            newest[agent] = newest[agent].max(Some(parent));
-        }
-        all.push(newest);
-    }
-    all
-}
 
 /// Plays the session on both replicas; gives the time that taking in the other's edits took, all
 /// together, on both; the replicas, and all that was written.
@@ -104,7 +88,7 @@ fn all_updates(operations: &[Delivered]) -> Vec<u8> {
 
 pub(crate) fn measure() {
     let trace = Trace::read("friendsforever.concurrent");
-    let seen = seen(&trace);
+    let seen = trace.seen();
     let (mut ours, mut readers, mut beside) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let (taken, people, written) = play(&trace, &seen);
@@ -134,7 +118,11 @@ fn print(how: &str, taken: Duration, beside: Duration) {
     Row {
         what: format!("friendsforever, two people at once with their true parents, {how}"),
         measured: shown(taken),
-        beside: format!("Loro alone, all in one blob: {}", shown(beside)),
+        beside: format!(
+            "Loro alone, all in one blob: {}{}",
+            shown(beside),
+            peers::times("merge", "friendsforever.concurrent")
+        ),
         ratio: Some(ratio(taken, beside)),
         target: format!("at most {}", shown(TARGET)),
         is_met: Some(taken <= TARGET),

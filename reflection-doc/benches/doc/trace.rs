@@ -1,65 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Recorded sessions, played through an engine and through the CRDT alone.
 
-use std::io::Read;
-use std::path::PathBuf;
-
-use flate2::read::GzDecoder;
 use loro::{ExportMode, LoroDoc, VersionVector};
 use reflection_doc::engine::Engine;
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::operation::{Kind, OperationId};
 use reflection_node::pipeline::Delivered;
-use serde::Deserialize;
+
+use super::session::SEQUENTIAL;
+pub(crate) use super::session::Trace;
 
 pub(crate) const TOPIC: TopicId = TopicId::from_bytes([7; 32]);
-
-/// Position, deleted characters, inserted text.
-pub(crate) type Patch = (usize, usize, String);
-
-#[derive(Deserialize)]
-pub(crate) struct Transaction {
-    pub(crate) patches: Vec<Patch>,
-    /// The transactions that it was written upon, in recordings of several people.
-    #[serde(default)]
-    pub(crate) parents: Vec<usize>,
-    #[serde(default)]
-    pub(crate) agent: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Trace {
-    pub(crate) end_content: String,
-    pub(crate) txns: Vec<Transaction>,
-}
-
-impl Trace {
-    pub(crate) fn read(name: &str) -> Self {
-        let folder =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../reflection-cli/tests/traces");
-        let file = std::fs::File::open(folder.join(format!("{name}.json.gz"))).unwrap();
-        let mut json = String::new();
-        GzDecoder::new(file).read_to_string(&mut json).unwrap();
-        serde_json::from_str(&json).unwrap()
-    }
-
-    /// All patches of one person, so many times one after the other.
-    pub(crate) fn patches(&self, times: usize) -> impl Iterator<Item = (usize, usize, &str)> {
-        let length = self.end_content.chars().count();
-        (0..times).flat_map(move |round| {
-            let patches = self.txns.iter().flat_map(|txn| &txn.patches);
-            patches.map(move |(at, delete, insert)| (round * length + at, *delete, &**insert))
-        })
-    }
-
-    /// Characters that were typed or pasted.
-    pub(crate) fn inserted(&self) -> usize {
-        let texts = self.patches(1).map(|(_, _, insert)| insert.chars().count());
-        texts.sum()
-    }
-}
 
 pub(crate) fn author(number: u8) -> AuthorId {
     AuthorId::from_bytes([number; 32])
@@ -127,4 +79,13 @@ impl Bare {
         self.told = self.doc.oplog_vv();
         bytes
     }
+}
+
+/// The longest session by one person that is here, with its name.
+pub(crate) fn longest() -> (&'static str, Trace) {
+    let found = SEQUENTIAL
+        .iter()
+        .rev()
+        .find_map(|name| Some((*name, Trace::find(name)?)));
+    found.unwrap()
 }

@@ -7,7 +7,8 @@ use loro::UndoManager;
 use reflection_doc::engine::{Engine, Undone};
 
 use super::measure::{Row, at_share, median, ratio, shown};
-use super::trace::{Bare, Trace, delivered, engine, typed};
+use super::peers;
+use super::trace::{Bare, Trace, delivered, engine, longest, typed};
 
 const STEPS: usize = 200;
 /// Loro's own takes long enough to be measured a few times only.
@@ -27,7 +28,7 @@ fn steps(engine: &mut Engine, act: fn(&mut Engine) -> Option<Undone>) -> Vec<Dur
     taken
 }
 
-fn at_length(trace: &Trace, times: usize) {
+fn at_length(name: &str, trace: &Trace, times: usize) {
     let (mut alice, operations) = typed(1, trace.patches(times));
     let mut bob = engine(2);
     for batch in operations.chunks(1_000) {
@@ -61,9 +62,13 @@ fn at_length(trace: &Trace, times: usize) {
     let (slow, taken) = (at_share(&mut taken, 1.0), median(&mut taken));
     let beside = median(&mut beside);
     Row {
-        what: format!("undo and redo, {times} × sveltecomponent ({count} steps each)"),
+        what: format!("undo and redo, {times} × {name} ({count} steps each)"),
         measured: format!("{} (slowest {})", shown(taken), shown(slow)),
-        beside: format!("Loro's own undo: {}", shown(beside)),
+        beside: format!(
+            "Loro's own undo: {}{}",
+            shown(beside),
+            peers::times("undo", &format!("{name}*{times}"))
+        ),
         ratio: Some(ratio(taken, beside)),
         target: format!("at most {}", shown(TARGET)),
         is_met: Some(taken <= TARGET),
@@ -72,8 +77,8 @@ fn at_length(trace: &Trace, times: usize) {
 }
 
 pub(crate) fn measure() {
-    let trace = Trace::read("sveltecomponent");
+    let (name, trace) = longest();
     for times in [1, 3, 10] {
-        at_length(&trace, times);
+        at_length(name, &trace, times);
     }
 }
