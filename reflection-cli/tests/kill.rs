@@ -72,6 +72,64 @@ fn a_killed_writer_keeps_all_that_was_acknowledged() {
     }
 }
 
+/// Compactions that are killed.
+const KILLED_COMPACTIONS: u64 = 5;
+
+/// The same folder for another person, as far as the files go.
+fn copy(person: &Person) -> Person {
+    let other = Person::new();
+    std::fs::create_dir_all(other.data()).unwrap();
+    for entry in std::fs::read_dir(person.data()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), other.data().join(entry.file_name())).unwrap();
+        }
+    }
+    other
+}
+
+#[test]
+fn a_killed_compaction_leaves_the_log_as_it_was_or_compacted() {
+    let alice = Person::new();
+    alice.stdout(&["new"]);
+    let file = trace("sveltecomponent.json.gz");
+    alice.stdout(&["play", "@last", file.to_str().unwrap(), "--rate", "6000"]);
+    let text = alice.cat();
+    let operations = |person: &Person| person.json(&["check"])[0]["operations"].as_u64().unwrap();
+    let before = operations(&alice);
+    assert!(before > 10, "{before}");
+
+    let mut random = StdRng::seed_from_u64(SEED);
+    let mut killed = 0;
+    for crash in 0..KILLED_COMPACTIONS {
+        let person = copy(&alice);
+        let mut compaction = person
+            .command(&["compact", "@last"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        spin(random.random_range(0..20_000_000));
+        killed += usize::from(compaction.try_wait().unwrap().is_none());
+        compaction.kill().unwrap();
+        compaction.wait().unwrap();
+        assert!(person.cat() == text, "crash {crash}: another text");
+        let left = operations(&person);
+        assert!(
+            left == before || left == 1,
+            "crash {crash}: {left} of {before}"
+        );
+        let findings = person.json(&["check"]).len();
+        assert_eq!(findings, 1, "crash {crash}: what is stored is not sound");
+        // Whatever it came to, it can be done, and the log goes on.
+        person.stdout(&["compact", "@last"]);
+        assert_eq!(operations(&person), 1);
+        person.stdout(&["edit", "@last", "--at", "0", "--insert", "x"]);
+        assert!(person.cat() == format!("x{text}"), "crash {crash}");
+    }
+    assert!(killed > 0, "all had ended before they were killed");
+}
+
 /// Passes some time that differs from run to run by more than its count, which is welcome here:
 /// the moment of death is to fall anywhere.
 fn spin(turns: u32) {

@@ -5,8 +5,12 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use common::{Person, stderr};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use reflection_node::rusqlite::Connection;
 
 /// Texts in the folder of version 1, by the beginning of their documents' ids.
 const TEXTS: [(&str, &str); 4] = [
@@ -53,6 +57,56 @@ fn documents_of_version_1_open_and_can_be_written() {
         std::fs::read_to_string(alice.data().join("version")).unwrap(),
         "2\n"
     );
+}
+
+/// Migrations that are killed.
+const CRASHES: u64 = 16;
+/// The seed of the moments at which they die.
+const SEED: u64 = 20_261_123;
+
+#[test]
+fn a_killed_migration_goes_on_at_the_next_start() {
+    let mut random = StdRng::seed_from_u64(SEED);
+    let mut killed = 0;
+    for crash in 0..CRASHES {
+        let alice = person_of_version(1);
+        let mut listing = alice
+            .command(&["list"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Half of them as soon as there is a backup, which is when it begins; or a little later.
+        let backup = alice.data().join("backup-1.sqlite");
+        if crash % 2 == 0 {
+            common::eventually("a backup is made", || {
+                backup.exists() || listing.try_wait().unwrap().is_some()
+            });
+        }
+        for turn in 0..random.random_range(0..4_000_000) {
+            std::hint::black_box(turn);
+        }
+        killed += usize::from(listing.try_wait().unwrap().is_none());
+        listing.kill().unwrap();
+        listing.wait().unwrap();
+        for (document, text) in TEXTS {
+            assert_eq!(alice.stdout(&["cat", document]), text, "crash {crash}");
+        }
+        assert_eq!(database_version(&alice), 2);
+        assert_eq!(alice.json(&["check"]).len(), 1, "crash {crash}: not sound");
+        alice.stdout(&["edit", "a9306634", "--at", "0", "--insert", "Now "]);
+        let text = alice.stdout(&["cat", "a9306634"]);
+        assert_eq!(text, "Now Alice and Bob: Shared by Bob\n");
+    }
+    assert!(killed > 0, "all had ended before they were killed");
+}
+
+/// The version that the database itself tells.
+fn database_version(person: &Person) -> i64 {
+    let connection = Connection::open(person.data().join("database.sqlite")).unwrap();
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap()
 }
 
 #[test]
