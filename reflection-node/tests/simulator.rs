@@ -137,6 +137,8 @@ fn planted_mistakes_are_noticed() {
         Sabotage::ProcessTwice,
         Sabotage::CompactIncompletely,
         Sabotage::CompactLate,
+        Sabotage::SkipMending,
+        Sabotage::LoseBranch,
     ] {
         let noticed = (0..SCHEDULES_OF_MISTAKES)
             .find_map(|seed| simulate(seed, Ledger::default, Some(mistake)).err());

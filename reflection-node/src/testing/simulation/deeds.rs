@@ -94,7 +94,7 @@ impl<P: Person> World<P> {
         }
     }
 
-    fn write(&mut self, who: usize) {
+    pub(super) fn write(&mut self, who: usize) {
         let person = &mut self.people[who];
         if person.running.is_none() || person.keys.access() != crate::access::Access::Write {
             return;

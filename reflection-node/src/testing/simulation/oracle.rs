@@ -65,6 +65,11 @@ impl Oracle {
         self.acknowledged[who].clear();
     }
 
+    /// Whether somebody has gone back to a backup and has not started since.
+    pub(super) fn is_fresh_copy(&self, who: usize) -> bool {
+        self.is_fresh_copy[who]
+    }
+
     /// Whether the log of an author may go on in two ways.
     pub(super) fn is_a_copy(&self, author: &AuthorId) -> bool {
         self.copied.contains_key(author)

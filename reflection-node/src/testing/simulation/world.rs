@@ -303,7 +303,12 @@ impl<P: Person> World<P> {
         self.people[who].start(now_us, self.sabotage);
         let stored = self.people[who].look().to_vec();
         let said = self.people[who].person.said();
+        let is_restored = self.oracle.is_fresh_copy(who);
         self.oracle.started(who, &stored, &said);
+        if is_restored {
+            // Before anybody can tell what was forgotten: the log goes on in two ways then.
+            self.write(who);
+        }
         self.check(who);
     }
 
