@@ -17,6 +17,8 @@ use reflection_node::{Mode, NetworkConfig};
 use super::{Document, DocumentPhase, EditRefused, SaveState, Service};
 use crate::engine::Selection;
 
+mod loading;
+
 /// Longer than anything here takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);

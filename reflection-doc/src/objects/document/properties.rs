@@ -232,7 +232,7 @@ setters! {
 }
 
 impl Document {
-    pub(super) fn handles(&self) -> Option<(Library, TopicId)> {
+    pub(in crate::objects) fn handles(&self) -> Option<(Library, TopicId)> {
         Some((self.library.get()?.clone(), *self.topic.get()?))
     }
 
