@@ -56,6 +56,12 @@ class Control:
     def __str__(self):
         return f"{self.role.value_nick} “{self.name}” in {' > '.join(self.path)}"
 
+    def is_nameless(self):
+        """Asked again: what was being taken off the screen has no name, and is gone by now."""
+        with contextlib.suppress(GLib.Error):
+            return self.element.get_state_set().contains(STATE.SHOWING) and not self.element.get_name()
+        return False
+
     def has_focus(self):
         return self.element.get_state_set().contains(STATE.FOCUSED)
 
@@ -74,7 +80,8 @@ class Inspection:
         for control in usable:
             if control.is_focusable:
                 self.controls += 1
-                if not control.name and control.role not in UNNAMED and not CHOICES & set(control.path):
+                is_exempt = control.role in UNNAMED or CHOICES & set(control.path)
+                if not control.name and not is_exempt and control.is_nameless():
                     self.complain(screen, control, "has no name")
                 if control.role in SILENT:
                     self.complain(screen, control, "has no role")

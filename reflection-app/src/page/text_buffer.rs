@@ -363,6 +363,9 @@ fn scalar_count(text: &str) -> u32 {
 }
 
 #[cfg(test)]
+mod following;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::rc::Rc;

@@ -31,7 +31,8 @@ mod imp {
         #[template_child]
         pub(super) page: TemplateChild<adw::PreferencesPage>,
         pub(super) shown: OnceCell<(Service, Document)>,
-        pub(super) groups: RefCell<Vec<adw::PreferencesGroup>>,
+        /// Each group with its rows.
+        pub(super) groups: RefCell<Vec<(adw::PreferencesGroup, Vec<adw::ActionRow>)>>,
         /// What the groups say, so that nothing is replaced that has not changed.
         pub(super) words: RefCell<Vec<Group>>,
         pub(super) task: RefCell<Option<glib::JoinHandle<()>>>,
@@ -119,22 +120,52 @@ impl ConnectionDialog {
         if *imp.words.borrow() == groups {
             return;
         }
-        for group in imp.groups.take() {
+        if has_same_rows(&imp.words.borrow(), &groups) {
+            self.say(&groups);
+        } else {
+            self.build(&groups);
+        }
+        imp.words.replace(groups);
+    }
+
+    /// Other words in the same rows: the keyboard and a screen reader stay where they are.
+    fn say(&self, groups: &[Group]) {
+        for ((widget, rows), group) in self.imp().groups.borrow().iter().zip(groups) {
+            widget.set_description(Some(&group.description));
+            for (row, words) in rows.iter().zip(&group.rows) {
+                row.set_subtitle(&words.subtitle);
+            }
+        }
+    }
+
+    fn build(&self, groups: &[Group]) {
+        let imp = self.imp();
+        for (group, _) in imp.groups.take() {
             imp.page.remove(&group);
         }
-        for group in &groups {
+        for group in groups {
             let widget = adw::PreferencesGroup::builder()
                 .title(&group.title)
                 .description(&group.description)
                 .build();
-            for row in &group.rows {
-                widget.add(&row_widget(row));
+            let rows: Vec<adw::ActionRow> = group.rows.iter().map(row_widget).collect();
+            for row in &rows {
+                widget.add(row);
             }
             imp.page.add(&widget);
-            imp.groups.borrow_mut().push(widget);
+            imp.groups.borrow_mut().push((widget, rows));
         }
-        imp.words.replace(groups);
     }
+}
+
+/// Whether only descriptions and subtitles differ.
+fn has_same_rows(before: &[Group], after: &[Group]) -> bool {
+    let heads = |groups: &[Group]| -> Vec<(String, Vec<(String, Option<_>)>)> {
+        let head = |row: &Row| (row.title.clone(), row.author.clone());
+        let group = |group: &Group| (group.title.clone(), group.rows.iter().map(head).collect());
+        groups.iter().map(group).collect()
+    };
+    heads(before) == heads(after)
 }
 
 fn row_widget(row: &Row) -> adw::ActionRow {
