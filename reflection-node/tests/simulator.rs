@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use reflection_node::testing::{Failure, Ledger, Report, Sabotage, simulate};
 
 /// Schedules of `make test`.
-const SCHEDULES: u64 = 200;
+const SCHEDULES: u64 = 2_000;
 /// The first of their seeds.
 const FIRST_SEED: u64 = 1;
 /// Schedules in which a planted mistake has to be noticed.
