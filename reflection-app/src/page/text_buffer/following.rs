@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Real buffers that people type into stay equal to what their engines hold, whatever arrives in
 //! between.
+#![allow(clippy::unwrap_used)]
 
 use std::io::Read;
 use std::path::Path;
