@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 
-from demo import Atspi, GLib, run, say
+from demo import Atspi, Failed, GLib, run, say, wait_for
 from screens import Walk
 from screens_library import People, furnish
 
@@ -40,6 +40,8 @@ OF_THE_WINDOW = "Close"
 # More stops than any screen has.
 TABS_MAX = 40
 EDITOR = "Document text"
+# How long what has no name yet may take to get one.
+NAME_S = 5
 
 
 class Control:
@@ -57,10 +59,18 @@ class Control:
         return f"{self.role.value_nick} “{self.name}” in {' > '.join(self.path)}"
 
     def is_nameless(self):
-        """Asked again: what was being taken off the screen has no name, and is gone by now."""
-        with contextlib.suppress(GLib.Error):
-            return self.element.get_state_set().contains(STATE.SHOWING) and not self.element.get_name()
+        """Asked again for a while: what was just made has its name in a moment, and what was gone meanwhile is gone."""
+        try:
+            wait_for("a name", self.is_named_or_gone, NAME_S)
+        except Failed:
+            return True
         return False
+
+    def is_named_or_gone(self):
+        try:
+            return self.element.get_name() or not self.element.get_state_set().contains(STATE.SHOWING)
+        except GLib.Error:
+            return True
 
     def has_focus(self):
         return self.element.get_state_set().contains(STATE.FOCUSED)
