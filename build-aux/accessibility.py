@@ -68,9 +68,18 @@ class Control:
 
     def is_named_or_gone(self):
         try:
-            return self.element.get_name() or not self.element.get_state_set().contains(STATE.SHOWING)
+            return self.element.get_name() or not self.is_shown()
         except GLib.Error:
             return True
+
+    def is_shown(self):
+        """Whether it and all that it is in are on the screen: a popover that closes leaves its rows as they were."""
+        element = self.element
+        while element and element.get_role() != ROLE.APPLICATION:
+            if not element.get_state_set().contains(STATE.SHOWING):
+                return False
+            element = element.get_parent()
+        return element is not None
 
     def has_focus(self):
         return self.element.get_state_set().contains(STATE.FOCUSED)
