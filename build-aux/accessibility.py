@@ -40,8 +40,9 @@ OF_THE_WINDOW = "Close"
 # More stops than any screen has.
 TABS_MAX = 40
 EDITOR = "Document text"
-# How long what has no name yet may take to get one.
-NAME_S = 5
+# How long what is wrong at first may take to come right: what was just made has no name yet, and what closes is still
+# on the bus.
+SETTLING_S = 10
 
 
 class Control:
@@ -58,29 +59,6 @@ class Control:
     def __str__(self):
         return f"{self.role.value_nick} “{self.name}” in {' > '.join(self.path)}"
 
-    def is_nameless(self):
-        """Asked again for a while: what was just made has its name in a moment, and what was gone meanwhile is gone."""
-        try:
-            wait_for("a name", self.is_named_or_gone, NAME_S)
-        except Failed:
-            return True
-        return False
-
-    def is_named_or_gone(self):
-        try:
-            return self.element.get_name() or not self.is_shown()
-        except GLib.Error:
-            return True
-
-    def is_shown(self):
-        """Whether it and all that it is in are on the screen: a popover that closes leaves its rows as they were."""
-        element = self.element
-        while element and element.get_role() != ROLE.APPLICATION:
-            if not element.get_state_set().contains(STATE.SHOWING):
-                return False
-            element = element.get_parent()
-        return element is not None
-
     def has_focus(self):
         return self.element.get_state_set().contains(STATE.FOCUSED)
 
@@ -91,27 +69,41 @@ class Inspection:
     def __init__(self, form):
         self.form = form
         self.faults, self.controls, self.screens = {}, 0, 0
+        # Of the screen that is looked at.
+        self.wrong, self.seen = [], 0
 
     def visit(self, screen, person):
+        """Looks until nothing is wrong; what still is after a while is a fault."""
         self.screens += 1
+        with contextlib.suppress(Failed):
+            wait_for("nothing is wrong", lambda: not self.look(screen, person), SETTLING_S)
+        self.controls += self.seen
+        for fault in self.wrong:
+            self.faults.setdefault(fault, f"{screen}-{self.form}")
+
+    def look(self, screen, person):
+        """What is wrong on the screen as it is now."""
+        self.wrong, self.seen = [], 0
+        # Names and states that were asked for before may be old.
+        person.application.clear_cache()
         controls = self.controls_of(person)
         usable = [control for control in controls if control.is_usable]
         for control in usable:
             if control.is_focusable:
-                self.controls += 1
-                is_exempt = control.role in UNNAMED or CHOICES & set(control.path)
-                if not control.name and not is_exempt and control.is_nameless():
-                    self.complain(screen, control, "has no name")
+                self.seen += 1
+                if not control.name and control.role not in UNNAMED and not CHOICES & set(control.path):
+                    self.complain(control, "has no name")
                 if control.role in SILENT:
-                    self.complain(screen, control, "has no role")
+                    self.complain(control, "has no role")
             elif control.role in CONTROLS and not any(inner.is_focusable for inner in self.inside(control, controls)):
-                self.complain(screen, control, "does not take the keyboard")
+                self.complain(control, "does not take the keyboard")
         if screen in WITH_TAB:
-            self.check_tab(screen, person, [control for control in usable if control.is_focusable
-                                            and control.role in CONTROLS and control.name != OF_THE_WINDOW])
+            self.check_tab(person, [control for control in usable if control.is_focusable
+                                    and control.role in CONTROLS and control.name != OF_THE_WINDOW])
+        return self.wrong
 
-    def complain(self, screen, control, what):
-        self.faults.setdefault(f"{what}: {control}", f"{screen}-{self.form}")
+    def complain(self, control, what):
+        self.wrong.append(f"{what}: {control}")
 
     def controls_of(self, person):
         """All elements that are on the screen, each with the names of what it is in."""
@@ -136,7 +128,7 @@ class Inspection:
         below = (*control.path, control.name or control.role.value_nick)
         return [other for other in controls if other.path[:len(below)] == below]
 
-    def check_tab(self, screen, person, expected):
+    def check_tab(self, person, expected):
         """Goes around with the Tab key, and ends where it began, so that the walk can go on."""
         person.attend()
         now = first = next((control for control in expected if control.has_focus()), None)
@@ -153,7 +145,7 @@ class Inspection:
                 break
         for control in expected:
             if id(control) not in reached:
-                self.complain(screen, control, "is not reached by the Tab key")
+                self.complain(control, "is not reached by the Tab key")
 
 
 def main():

@@ -197,7 +197,7 @@ class Walk:
             self.see(f"share-{way.split()[0].lower()}", anna, share, back=())
         anna.keys("Escape")
         self.see("people", anna, lambda: (anna.press("People"), anna.find("Connection Details")))
-        self.see("connection", anna, lambda: (anna.press("People"), anna.press("Connection Details")))
+        self.see("connection", anna, lambda: self.open_connection(anna))
         self.see("outline", anna, lambda: (anna.press("Outline"), anna.find("Next meeting")))
         self.see("document-menu", anna, lambda: anna.menu("Document Menu"))
         self.see("find", anna, lambda: (anna.keys("ctrl+f"), anna.type("the")))
@@ -207,6 +207,11 @@ class Walk:
         back = ["Escape"] * (2 if self.is_narrow else 1)
         self.see("history-version", anna, lambda: self.open_version(anna), back)
         self.see("preview", anna, lambda: (anna.keys("ctrl+shift+p"), anna.find("Preview")), ["ctrl+shift+p"])
+
+    def open_connection(self, anna):
+        anna.press("People")
+        anna.press("Connection Details")
+        anna.find("Copies")
 
     def open_version(self, anna):
         rows = anna.find("Versions")
