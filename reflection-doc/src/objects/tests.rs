@@ -72,6 +72,14 @@ async fn is_open(document: &Document) {
     .await;
 }
 
+async fn is_closed(document: &Document) {
+    document.close();
+    until(document, "closed", |document| {
+        document.phase() == DocumentPhase::Closed
+    })
+    .await;
+}
+
 async fn is_saved(document: &Document) {
     until(document, "saved", |document| {
         document.save_state() == SaveState::Saved
@@ -88,6 +96,41 @@ async fn service(folder: &Path, key: &AuthorKey, mode: Mode) -> Service {
     };
     let folder = DataFolder::open(folder).unwrap();
     Service::open(folder, key.clone(), network).await.unwrap()
+}
+
+/// Plays a story of somebody alone.
+fn alone(story: impl AsyncFnOnce(&Service)) {
+    let folder = tempfile::tempdir().unwrap();
+    play(|| async {
+        let service = service(folder.path(), &AuthorKey::generate(), Mode::Offline).await;
+        story(&service).await;
+        service.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+/// Plays a story of Anna and Ben, who are on one network.
+fn together(story: impl AsyncFnOnce(&Service, &Service)) {
+    let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    play(|| async {
+        let anna = service(folders.0.path(), &AuthorKey::generate(), Mode::Local).await;
+        let ben = service(folders.1.path(), &AuthorKey::generate(), Mode::Local).await;
+        story(&anna, &ben).await;
+        anna.close(CLOSE_DEADLINE).await.unwrap();
+        ben.close(CLOSE_DEADLINE).await.unwrap();
+    });
+}
+
+/// A document in which Anna has written something, which Ben gets a right to.
+async fn shared(anna: &Service, ben: &Service, text: &str, access: Access) -> (Document, Document) {
+    let hers = anna.create_document().await.unwrap();
+    is_open(&hers).await;
+    hers.insert_text(0, text).unwrap();
+    let code: Code = hers.code(access).await.unwrap();
+    let his = ben.join_document(&code).await.unwrap();
+    is_open(&his).await;
+    let length = text.chars().count() as u64;
+    until(&his, "the text arrived", |his| his.chars() == length).await;
+    (hers, his)
 }
 
 /// A copy of a document's text that is kept by its signals alone, as a screen keeps it.
@@ -148,10 +191,7 @@ fn what_is_typed_is_there_after_a_restart() {
 
 #[test]
 fn a_text_is_let_go_when_nobody_looks_and_is_back_when_somebody_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let key = AuthorKey::generate();
-    play(|| async {
-        let service = service(folder.path(), &key, Mode::Offline).await;
+    alone(async |service| {
         let document = service.create_document().await.unwrap();
         is_open(&document).await;
         document.open();
@@ -162,24 +202,16 @@ fn a_text_is_let_go_when_nobody_looks_and_is_back_when_somebody_does() {
             DocumentPhase::Open,
             "somebody else still looks"
         );
-        document.close();
-        until(&document, "closed", |document| {
-            document.phase() == DocumentPhase::Closed
-        })
-        .await;
+        is_closed(&document).await;
         assert_eq!(document.text(), "");
         is_open(&document).await;
         assert_eq!(document.text(), "kept");
-        service.close(CLOSE_DEADLINE).await.unwrap();
     });
 }
 
 #[test]
 fn two_people_write_one_text() {
-    let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    play(|| async {
-        let anna = service(folders.0.path(), &AuthorKey::generate(), Mode::Local).await;
-        let ben = service(folders.1.path(), &AuthorKey::generate(), Mode::Local).await;
+    together(async |anna, ben| {
         let hers = anna.create_document().await.unwrap();
         is_open(&hers).await;
         let her_screen = mirror(&hers);
@@ -226,26 +258,15 @@ fn two_people_write_one_text() {
         until(&hers, "she sees him go", |hers| hers.people_here() == 0).await;
         until(&him, "he is not online", |him| !him.is_online()).await;
         assert!(him.last_seen_us() > 0);
-        anna.close(CLOSE_DEADLINE).await.unwrap();
     });
 }
 
 #[test]
 fn undo_takes_back_ones_own_words_and_the_screen_follows() {
-    let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    play(|| async {
-        let anna = service(folders.0.path(), &AuthorKey::generate(), Mode::Local).await;
-        let ben = service(folders.1.path(), &AuthorKey::generate(), Mode::Local).await;
-        let hers = anna.create_document().await.unwrap();
-        is_open(&hers).await;
-        assert!(!hers.can_undo());
-        let her_screen = mirror(&hers);
-        type_text(&hers, &her_screen, 0, "hers 🎉 ");
-        let code = hers.code(Access::Write).await.unwrap();
-        let his = ben.join_document(&code).await.unwrap();
-        is_open(&his).await;
-        until(&his, "the text arrived", |his| his.chars() == 7).await;
-        let his_screen = mirror(&his);
+    together(async |anna, ben| {
+        let (hers, his) = shared(anna, ben, "hers 🎉 ", Access::Write).await;
+        assert!(!his.can_undo());
+        let (her_screen, his_screen) = (mirror(&hers), mirror(&his));
         type_text(&his, &his_screen, 7, "שלום");
         until(&hers, "his words arrived", |hers| hers.chars() == 11).await;
 
@@ -260,24 +281,13 @@ fn undo_takes_back_ones_own_words_and_the_screen_follows() {
             assert_eq!(document.text(), "hers 🎉 שלום");
             assert_eq!(document.text(), screen.borrow().iter().collect::<String>());
         }
-        ben.close(CLOSE_DEADLINE).await.unwrap();
-        anna.close(CLOSE_DEADLINE).await.unwrap();
     });
 }
 
 #[test]
 fn carets_of_others_are_seen_and_move_with_the_text() {
-    let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    play(|| async {
-        let anna = service(folders.0.path(), &AuthorKey::generate(), Mode::Local).await;
-        let ben = service(folders.1.path(), &AuthorKey::generate(), Mode::Local).await;
-        let hers = anna.create_document().await.unwrap();
-        is_open(&hers).await;
-        hers.insert_text(0, "one two three").unwrap();
-        let code = hers.code(Access::Write).await.unwrap();
-        let his = ben.join_document(&code).await.unwrap();
-        is_open(&his).await;
-        until(&his, "the text arrived", |his| his.chars() == 13).await;
+    together(async |anna, ben| {
+        let (hers, his) = shared(anna, ben, "one two three", Access::Write).await;
         let (tell, moves) = async_channel::unbounded();
         hers.connect_people_moved(move |_| {
             let _ = tell.try_send(());
@@ -308,15 +318,12 @@ fn carets_of_others_are_seen_and_move_with_the_text() {
             }
         };
         glib::future_with_timeout(DEADLINE, gone).await.unwrap();
-        anna.close(CLOSE_DEADLINE).await.unwrap();
     });
 }
 
 #[test]
 fn a_version_is_named_and_brought_back() {
-    let folder = tempfile::tempdir().unwrap();
-    play(|| async {
-        let service = service(folder.path(), &AuthorKey::generate(), Mode::Offline).await;
+    alone(async |service| {
         let document = service.create_document().await.unwrap();
         is_open(&document).await;
         document.insert_text(0, "first").unwrap();
@@ -333,39 +340,25 @@ fn a_version_is_named_and_brought_back() {
         document.undo().unwrap();
         assert_eq!(document.text(), "second");
         is_saved(&document).await;
-        service.close(CLOSE_DEADLINE).await.unwrap();
     });
 }
 
 #[test]
 fn a_reader_reads_and_cannot_write() {
-    let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    play(|| async {
-        let anna = service(folders.0.path(), &AuthorKey::generate(), Mode::Local).await;
-        let ben = service(folders.1.path(), &AuthorKey::generate(), Mode::Local).await;
-        let hers = anna.create_document().await.unwrap();
-        is_open(&hers).await;
-        hers.insert_text(0, "to be read").unwrap();
-        let code: Code = hers.code(Access::Read).await.unwrap();
-        let his = ben.join_document(&code).await.unwrap();
+    together(async |anna, ben| {
+        let (_, his) = shared(anna, ben, "to be read", Access::Read).await;
         assert!(his.is_read_only());
-        is_open(&his).await;
-        until(&his, "the text arrived", |his| his.title() == "to be read").await;
         assert!(matches!(
             his.insert_text(0, "x"),
             Err(EditRefused::ReadOnly)
         ));
         assert!(his.code(Access::Write).await.is_none());
-        anna.close(CLOSE_DEADLINE).await.unwrap();
-        ben.close(CLOSE_DEADLINE).await.unwrap();
     });
 }
 
 #[test]
 fn the_last_changed_document_comes_first_and_a_deleted_one_goes() {
-    let folder = tempfile::tempdir().unwrap();
-    play(|| async {
-        let service = service(folder.path(), &AuthorKey::generate(), Mode::Offline).await;
+    alone(async |service| {
         let first = service.create_document().await.unwrap();
         let second = service.create_document().await.unwrap();
         assert_eq!(
@@ -376,13 +369,10 @@ fn the_last_changed_document_comes_first_and_a_deleted_one_goes() {
         first.insert_text(0, "newest").unwrap();
         until(&first, "saved", |first| first.chars() == 6).await;
         let documents = service.documents();
-        glib::future_with_timeout(DEADLINE, async {
-            while documents.to_vec() != [first.clone(), second.clone()] {
-                glib::timeout_future(Duration::from_millis(5)).await;
-            }
+        is_true("the one that was changed comes first", || {
+            documents.to_vec() == [first.clone(), second.clone()]
         })
-        .await
-        .unwrap();
+        .await;
 
         let deleted = Rc::new(RefCell::new(false));
         first.connect_deleted({
@@ -407,15 +397,12 @@ fn the_last_changed_document_comes_first_and_a_deleted_one_goes() {
         service.delete_for_good(&topic).await.unwrap();
         assert!(service.bring_back(&topic).await.is_err());
         assert_eq!(service.documents().to_vec(), [second]);
-        service.close(CLOSE_DEADLINE).await.unwrap();
     });
 }
 
 #[test]
 fn pinned_documents_come_first_and_archived_ones_last() {
-    let folder = tempfile::tempdir().unwrap();
-    play(|| async {
-        let service = service(folder.path(), &AuthorKey::generate(), Mode::Offline).await;
+    alone(async |service| {
         let first = service.create_document().await.unwrap();
         let second = service.create_document().await.unwrap();
         let third = service.create_document().await.unwrap();
@@ -425,7 +412,6 @@ fn pinned_documents_come_first_and_archived_ones_last() {
         assert_eq!(order(), [first.clone(), second.clone(), third.clone()]);
         service.archive_document(&first, true).await.unwrap();
         assert_eq!(order(), [second.clone(), first.clone(), third.clone()]);
-        service.close(CLOSE_DEADLINE).await.unwrap();
     });
 }
 
