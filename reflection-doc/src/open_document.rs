@@ -16,6 +16,9 @@ pub struct OpenDocument {
     pub engine: Engine,
     /// What is accepted after that, from others and from here.
     pub stream: DocumentStream,
+    /// What leads from the text that was shown while it was being loaded to the one in the engine,
+    /// for [`Engine::take_over_draft`]; nothing where none was.
+    pub since: Vec<Effect>,
     /// The way to the store.
     pub publisher: Publisher,
     /// What may be done with it here.

@@ -34,6 +34,14 @@ impl Facts {
     /// The state in words. What needs attention comes first.
     pub fn state(&self) -> State {
         let state = |label: String, explanation: String| State { label, explanation };
+        if self.trouble == Trouble::NotLoaded && self.save_state == SaveState::Failing {
+            return state(
+                gettext("Not saved"),
+                gettext(
+                    "The document cannot be read from the disk. What you wrote can still be copied.",
+                ),
+            );
+        }
         if self.trouble != Trouble::Nothing && self.save_state == SaveState::Failing {
             return state(
                 gettext("Not saved"),

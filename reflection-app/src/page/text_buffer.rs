@@ -76,7 +76,7 @@ impl Default for TextBuffer {
 }
 
 impl TextBuffer {
-    /// Shows the text of an open document from now on, and hands it what is typed.
+    /// Shows the text of a document from now on, and hands it what is typed.
     pub fn attach(&self, document: &Document) {
         self.detach();
         let imp = self.imp();
@@ -97,7 +97,7 @@ impl TextBuffer {
         self.become_text(&shown(&document.text()));
         let selection = self.present_selection();
         if selection.caret > 0 {
-            // It was put there while the text could only be read.
+            // It was there before.
             document.select(selection);
         }
         let document = document.clone();
@@ -110,12 +110,6 @@ impl TextBuffer {
             move |at, count| document.delete_range(at, count),
         );
         self.hand_over_commands();
-    }
-
-    /// Shows a text that belongs to nobody yet, and cannot be edited.
-    pub fn show_ahead(&self, text: &str) {
-        self.detach();
-        self.become_text(&shown(text));
     }
 
     /// Becomes another text by what is different alone, so that the caret and what is seen stay
@@ -480,9 +474,9 @@ mod tests {
         sourceview5::init();
         let check = |from: &str, to: &str, caret: i32, expected: i32| {
             let buffer = TextBuffer::default();
-            buffer.show_ahead(from);
+            buffer.become_text(from);
             select(&buffer, caret, caret);
-            buffer.show_ahead(to);
+            buffer.become_text(to);
             assert_eq!(buffer.shown_text(), to);
             let present = buffer.iter_at_mark(&buffer.get_insert()).offset();
             assert_eq!(present, expected, "{from:?} to {to:?}");

@@ -13,7 +13,7 @@ const PLAIN: gdk::ModifierType = gdk::ModifierType::empty();
 const CONTROL: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK;
 
 /// A key that the editor takes before GTK does; `false` where it leaves it to GTK.
-fn press_key(editor: &TextView, key: gdk::Key, modifiers: gdk::ModifierType) -> bool {
+pub(super) fn press_key(editor: &TextView, key: gdk::Key, modifiers: gdk::ModifierType) -> bool {
     let controllers = editor.observe_controllers();
     let keys = controllers.iter::<glib::Object>().flatten();
     let keys = keys.filter_map(|controller| controller.downcast::<gtk::EventControllerKey>().ok());

@@ -11,6 +11,7 @@ use reflection_node::identity::AuthorId;
 use reflection_node::pipeline::Delivered;
 
 use super::effect::{Change, Effect, Origin};
+use super::shape::Shape;
 use super::undo::Undo;
 use super::{Engine, EngineError, PeerId, compaction, update};
 
@@ -138,7 +139,7 @@ impl Engine {
     }
 
     /// Moves all places by what an import changed, and makes effects of it.
-    fn take_over(&mut self, status: Option<&ImportStatus>, effects: &mut Vec<Effect>) {
+    pub(super) fn take_over(&mut self, status: Option<&ImportStatus>, effects: &mut Vec<Effect>) {
         let changes = {
             let mut sink = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *sink)
@@ -239,6 +240,9 @@ impl Engine {
     pub(super) fn spliced(&mut self, at: usize, delete: usize, insert: usize, peer: u64) {
         self.cursors.spliced(at, delete, insert);
         self.selection = self.selection.spliced(at, delete, insert);
+        if let Some(written) = &mut self.written {
+            written.push(Shape::splice(at, delete, insert));
+        }
         if let Some(authorship) = &mut self.authorship {
             authorship.delete(at, delete);
             authorship.insert(at, insert, peer);

@@ -7,8 +7,8 @@ use reflection_node::identity::AuthorId;
 use super::authorship::Authorship;
 use super::effect::{Effect, Origin};
 use super::selection::{self, Bias, CursorId, Selection};
-use super::shape::Piece;
-use super::undo::{Direction, Edited, Reversal};
+use super::shape::{Piece, Shape};
+use super::undo::{Direction, Edited};
 use super::{EditError, Engine};
 
 /// The replacement of some characters by others.
@@ -186,7 +186,8 @@ impl Engine {
         let mut is_first = true;
         while let Some(reversal) = self.undo.take(direction) {
             if !reversal.shape.is_empty() {
-                let (done, deleted) = self.apply_reversal(&reversal);
+                let (shape, text) = (&reversal.shape, &reversal.text);
+                let (done, deleted) = self.apply_shape(shape, text, Origin::Undo);
                 self.undo.applied(direction, &reversal, deleted, is_first);
                 effects.extend(done);
                 is_first = false;
@@ -203,12 +204,18 @@ impl Engine {
         None
     }
 
-    /// Changes the text by a reversal; gives what changed and all that was deleted.
-    fn apply_reversal(&mut self, reversal: &Reversal) -> (Vec<Effect>, String) {
+    /// Changes the text, inserting what stands in `text` one after the other; gives what changed
+    /// and all that was deleted.
+    pub(super) fn apply_shape(
+        &mut self,
+        shape: &Shape,
+        text: &str,
+        origin: Origin,
+    ) -> (Vec<Effect>, String) {
         let (mut effects, mut deleted) = (Vec::new(), String::new());
-        let mut letters = reversal.text.chars();
-        let (mut at, origin) = (0, Origin::Undo);
-        for piece in reversal.shape.pieces() {
+        let mut letters = text.chars();
+        let mut at = 0;
+        for piece in shape.pieces() {
             match *piece {
                 Piece::Keep(count) => at += count,
                 Piece::Insert(count) => {

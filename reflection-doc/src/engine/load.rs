@@ -5,17 +5,19 @@
 //! the text is made of that at once: one after the other would take many times as long where
 //! there are many small ones, above all by several people. What was joined once can be kept, and
 //! gone on from another time.
+//!
+//! Where somebody sees a text already, it is made in two parts: up to what that text holds, and
+//! the rest, so that it can be told what the rest changes in it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
-use std::sync::PoisonError;
 
-use loro::{ExportMode, LoroDoc, LoroError};
+use loro::{ExportMode, LoroDoc, LoroError, VersionVector};
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::pipeline::Delivered;
 
-use super::{Engine, EngineError, kept, new_doc, update};
+use super::{Effect, Engine, EngineError, Shown, effect, kept, new_doc, update};
 
 /// An engine that is being loaded. Takes the operations in the order of the document's stream.
 pub struct Loading {
@@ -26,6 +28,21 @@ pub struct Loading {
     early: Vec<Vec<u8>>,
     /// Updates that were joined another time and are all that there is by now.
     joined: Option<Vec<u8>>,
+    /// What somebody sees already.
+    shown: Option<Shown>,
+    /// Up to where the text was made of it already, and whether that is what somebody sees.
+    made: Option<(VersionVector, bool)>,
+}
+
+/// What was made of everything.
+pub struct Loaded {
+    /// The engine.
+    pub engine: Engine,
+    /// What leads from the text that was shown to this one; nothing where none was.
+    pub since: Vec<Effect>,
+    /// What [`Loading::resume`] goes on from another time, if that was wanted; nothing where
+    /// changes still wait for others.
+    pub kept: Option<Vec<u8>>,
 }
 
 impl Loading {
@@ -38,10 +55,18 @@ impl Loading {
             history: Some(history),
             early: Vec::new(),
             joined: None,
+            shown: None,
+            made: None,
         }
     }
 
-    /// Begins with what [`Loading::finish_and_keep`] has given, before anything was added. `false`
+    /// Has it told what is different from a text that somebody sees already. To be said before
+    /// anything is added.
+    pub fn show(&mut self, shown: Shown) {
+        self.shown = Some(shown);
+    }
+
+    /// Begins with what [`Loaded::kept`] was, before anything was added. `false`
     /// where that cannot be read.
     pub fn resume(&mut self, kept: &[u8]) -> bool {
         let Some(kept) = kept::decode(kept) else {
@@ -58,7 +83,11 @@ impl Loading {
         if let Some(joined) = self.joined.take() {
             self.guarded(|history| history.import(&joined))?;
         }
+        let shown_to = self.shown.as_ref().map(|shown| shown.position);
         for operation in operations {
+            if self.made.is_none() && shown_to.is_some_and(|to| operation.position > to) {
+                self.make_shown()?;
+            }
             self.engine.meet_all(operation);
             let Some(update) = update::payload(&operation.body) else {
                 continue;
@@ -74,43 +103,71 @@ impl Loading {
 
     /// The engine with all of that.
     pub fn finish(self) -> Result<Engine, EngineError> {
-        self.finish_and_keep(false).map(|(engine, _)| engine)
+        self.finish_and_keep(false).map(|loaded| loaded.engine)
     }
 
-    /// The engine with all of that, and if wanted what [`Loading::resume`] goes on from another
-    /// time; nothing where changes still wait for others.
-    pub fn finish_and_keep(
-        mut self,
-        is_kept: bool,
-    ) -> Result<(Engine, Option<Vec<u8>>), EngineError> {
-        let (updates, is_waiting) = self.make_text()?;
+    /// The engine with all of that, and if wanted what can be gone on from.
+    pub fn finish_and_keep(mut self, is_kept: bool) -> Result<Loaded, EngineError> {
+        let (updates, is_waiting) = self.make_text(is_kept)?;
         let mut engine = self.engine;
-        engine
-            .changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        let mut since = Vec::new();
+        if let Some((_, true)) = self.made {
+            engine.take_over(None, &mut since);
+        } else if let Some(shown) = self.shown {
+            since = effect::between(&shown.text, &engine.text());
+        }
+        engine.forget_changes();
         engine.taken = engine.own_end();
-        let kept = if is_kept && !is_waiting {
-            kept::encode(&updates, &engine.authors, &engine.times)
-        } else {
-            None
-        };
-        Ok((engine, kept))
+        let updates = updates.filter(|_| is_kept && !is_waiting);
+        let kept = updates.and_then(|all| kept::encode(&all, &engine.authors, &engine.times));
+        Ok(Loaded {
+            engine,
+            since,
+            kept,
+        })
     }
 
-    /// Makes the text of the history; gives all that is in it, and whether something still waits
-    /// for what has not come.
-    fn make_text(&mut self) -> Result<(Vec<u8>, bool), EngineError> {
+    /// Makes the text up to what somebody sees. Where that is another text, which may be damaged or
+    /// made of operations that were replaced meanwhile, both are only compared in the end.
+    fn make_shown(&mut self) -> Result<(), EngineError> {
+        let Some(shown) = self.shown.clone() else {
+            return Ok(());
+        };
+        let (doc, text) = (self.engine.doc.clone(), self.engine.text.clone());
+        let made = self.guarded(|history| {
+            doc.import(&history.export(ExportMode::all_updates())?)?;
+            Ok((doc.oplog_vv(), *text.to_string() == *shown.text))
+        });
+        self.made = Some(self.text_made(made)?);
+        self.engine.forget_changes();
+        Ok(())
+    }
+
+    /// What the CRDT gave up on cannot be taken down.
+    fn text_made<T>(&mut self, made: Result<T, EngineError>) -> Result<T, EngineError> {
+        if matches!(made, Err(EngineError::Panicked)) {
+            self.engine.give_up();
+        }
+        made
+    }
+
+    /// Makes the text of the history, or what is missing of it; gives all that is in it, if it is
+    /// wanted, and whether something still waits for what has not come.
+    fn make_text(&mut self, is_wanted: bool) -> Result<(Option<Vec<u8>>, bool), EngineError> {
         let (doc, text) = (self.engine.doc.clone(), self.engine.text.clone());
         let early = std::mem::take(&mut self.early);
         let joined = self.joined.take();
+        let before = self.made.as_ref().map(|(version, _)| version.clone());
         let made = self.guarded(|history| {
-            let updates = match joined {
-                Some(updates) => updates,
-                None => history.export(ExportMode::all_updates())?,
+            let all = || history.export(ExportMode::all_updates());
+            let updates = if let Some(before) = before {
+                doc.import(&history.export(ExportMode::updates(&before))?)?;
+                is_wanted.then(all).transpose()?
+            } else {
+                let all = joined.map_or_else(all, Ok)?;
+                doc.import(&all)?;
+                Some(all)
             };
-            doc.import(&updates)?;
             // What still waits for something is kept until that comes.
             let mut is_waiting = false;
             for update in early {
@@ -120,11 +177,7 @@ impl Loading {
             std::hint::black_box(text.len_unicode());
             Ok((updates, is_waiting))
         });
-        // What the CRDT gave up on cannot be taken down.
-        if matches!(made, Err(EngineError::Panicked)) {
-            self.engine.give_up();
-        }
-        made
+        self.text_made(made)
     }
 
     /// Works on the history. What somebody made of the CRDT's encoding must not end the program.

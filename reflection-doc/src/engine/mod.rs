@@ -11,6 +11,7 @@ mod authorship;
 mod budget;
 mod compaction;
 mod difference;
+mod draft;
 mod edit;
 mod effect;
 mod fork;
@@ -52,11 +53,12 @@ use reflection_node::operation::PLAIN_BODY_BYTES_MAX;
 use authorship::Authorship;
 pub(crate) use compaction::{check_compaction, compact, keeps_everything};
 pub use difference::{Part, difference, difference_by_words};
+pub use draft::{Draft, Shown};
 pub use edit::{AuthorRun, Rewrite, TextEdit, Undone};
 pub use effect::{Effect, Origin};
 pub(crate) use fork::mend;
 pub use history::{History, HistoryError, HistorySource, Sitting};
-pub use load::Loading;
+pub use load::{Loaded, Loading};
 pub use markdown::{Emphasis, continue_list, indent, link, outdent, toggle_emphasis};
 pub use metadata::{NAME_GRAPHEMES_MAX, NamedVersion, Person, clean_name};
 pub use outline::{Heading, Task, headings, tasks, toggle_task};
@@ -67,7 +69,7 @@ pub use selection::{Bias, CursorId, Selection};
 pub use statistics::{Statistics, statistics};
 use times::Times;
 pub use title::title;
-use undo::Undo;
+use undo::{Pending, Undo};
 pub(crate) use update::check_update;
 pub use version::{NotAVersion, Version};
 
@@ -129,6 +131,8 @@ pub struct Engine {
     /// The time of the newest change made here.
     committed_s: AtomicI64,
     undo: Undo,
+    /// In a draft: all that was changed in the text that it began with.
+    written: Option<Pending>,
     cursors: Cursors,
     /// Caret and selection of the person here.
     selection: Selection,
@@ -173,6 +177,7 @@ impl Engine {
             times: Times::default(),
             committed_s: AtomicI64::new(0),
             undo: Undo::default(),
+            written: None,
             cursors: Cursors::default(),
             selection: Selection::default(),
             authorship: None,
@@ -262,11 +267,7 @@ impl Engine {
                 fresh.doc.import(&updates)?;
             }
         }
-        fresh
-            .changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        fresh.forget_changes();
         let effects = effect::between(&before, &fresh.text());
         fresh.clock = Arc::clone(&self.clock);
         fresh.cursors = std::mem::take(&mut self.cursors);
@@ -281,6 +282,12 @@ impl Engine {
         }
         *self = fresh;
         Ok(effects)
+    }
+
+    /// Nobody has to be told what the CRDT has said of changes.
+    fn forget_changes(&self) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.clear();
     }
 
     /// Makes edits since the last time changes of the CRDT, which carry the time of now. A

@@ -63,7 +63,6 @@ impl<'a> Reader<'a> {
 
 impl Shape {
     /// The replacement of `delete` characters at `at` by `insert` new ones behind them.
-    #[cfg(test)]
     pub(super) fn splice(at: usize, delete: usize, insert: usize) -> Self {
         let mut shape = Self::default();
         shape.push(Piece::Keep(at));

@@ -10,6 +10,7 @@ use super::*;
 
 mod bounds;
 mod convergence;
+mod draft;
 mod forged;
 mod history;
 mod load;

@@ -23,13 +23,13 @@ const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Places that others may change while nothing is undone, before undo forgets.
 pub(super) const PENDING_PIECES_MAX: usize = 65_536;
 
-/// Changes by others that have not been moved down yet, oldest first. Each is at least twice as
-/// long as the one after it, so that adding many costs little.
+/// Changes in a row, oldest first. Each is at least twice as long as the one after it, so that
+/// adding many costs little.
 #[derive(Debug, Default)]
-struct Pending(Vec<Shape>);
+pub(super) struct Pending(Vec<Shape>);
 
 impl Pending {
-    fn push(&mut self, shape: Shape) {
+    pub(super) fn push(&mut self, shape: Shape) {
         self.0.push(shape);
         while let [.., before, last] = self.0.as_slice() {
             if before.pieces().len() >= 2 * last.pieces().len() {
@@ -41,7 +41,7 @@ impl Pending {
         }
     }
 
-    fn take(&mut self) -> Option<Shape> {
+    pub(super) fn take(&mut self) -> Option<Shape> {
         let mut all = self.0.pop()?;
         while let Some(before) = self.0.pop() {
             all = before.then(&all);
@@ -66,6 +66,7 @@ struct Inverse {
     target: Selection,
     /// Whether the step that a person takes back at once ends with this one.
     ends_step: bool,
+    /// What others have changed and was not moved down yet.
     pending: Pending,
 }
 

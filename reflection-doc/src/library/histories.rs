@@ -12,7 +12,7 @@ use reflection_node::rusqlite::{Connection, OptionalExtension, params};
 use reflection_node::store::StoreError;
 
 use super::{Library, LibraryError};
-use crate::engine::{Engine, Loading};
+use crate::engine::{Effect, Engine, Loading, Shown};
 
 pub(super) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS document_histories (
@@ -123,18 +123,29 @@ pub(super) fn forget_from(
     Ok(())
 }
 
+/// A document as it was loaded.
+pub(super) struct Loaded {
+    /// All that is stored.
+    pub(super) engine: Engine,
+    /// What comes after.
+    pub(super) stream: DocumentStream,
+    /// What leads from the text that was shown meanwhile to this one.
+    pub(super) since: Vec<Effect>,
+}
+
 impl Library {
-    /// An engine with all that is stored, and the stream of what comes after.
+    /// All that is stored of a document, and what is different from a text that is seen already.
     pub(super) async fn load(
         &self,
         topic: &TopicId,
-    ) -> Result<(Engine, DocumentStream), LibraryError> {
+        shown: Option<&Shown>,
+    ) -> Result<Loaded, LibraryError> {
         let wanted = *topic;
         let stored = self
             .node
             .read(move |connection| read(connection, &wanted))
             .await?;
-        match self.load_after(topic, &stored, true).await {
+        match self.load_after(topic, &stored, shown, true).await {
             // Whatever is wrong with what was kept, the operations are there.
             Err(LibraryError::Engine(error)) if stored.history.is_some() => {
                 tracing::warn!(%error, ?topic, "a history is made anew");
@@ -142,7 +153,7 @@ impl Library {
                     epoch: stored.epoch,
                     ..StoredHistory::default()
                 };
-                self.load_after(topic, &nothing, true).await
+                self.load_after(topic, &nothing, shown, true).await
             }
             loaded => loaded,
         }
@@ -151,19 +162,23 @@ impl Library {
     /// The same from the operations alone, and nothing is kept of it.
     pub(super) async fn load_operations(&self, topic: &TopicId) -> Result<Engine, LibraryError> {
         let nothing = StoredHistory::default();
-        let (engine, _) = self.load_after(topic, &nothing, false).await?;
-        Ok(engine)
+        let loaded = self.load_after(topic, &nothing, None, false).await?;
+        Ok(loaded.engine)
     }
 
     async fn load_after(
         &self,
         topic: &TopicId,
         stored: &StoredHistory,
+        shown: Option<&Shown>,
         is_kept: bool,
-    ) -> Result<(Engine, DocumentStream), LibraryError> {
+    ) -> Result<Loaded, LibraryError> {
         'begin: loop {
             let mut stream = self.node.stream(topic, stored.position).await?;
             let mut loading = Loading::new(self.node.id(), topic, stream.incarnation());
+            if let Some(shown) = shown {
+                loading.show(shown.clone());
+            }
             let kept = stored.history.as_deref();
             let is_of_this_stream = stored.generation == stream.generation();
             if !kept.is_some_and(|kept| is_of_this_stream && loading.resume(kept))
@@ -184,12 +199,16 @@ impl Library {
                 }
             }
             let is_kept = is_kept && count >= KEPT_FROM_OPERATIONS;
-            let (engine, history) = loading.finish_and_keep(is_kept)?;
-            if let Some(history) = history {
+            let loaded = loading.finish_and_keep(is_kept)?;
+            if let Some(history) = loaded.kept {
                 self.keep_history(topic, stored.epoch, &stream, history)
                     .await;
             }
-            return Ok((engine, stream));
+            return Ok(Loaded {
+                engine: loaded.engine,
+                stream,
+                since: loaded.since,
+            });
         }
     }
 
@@ -226,9 +245,10 @@ impl Library {
             return Ok(stored.is_damaged);
         }
         // What has come meanwhile is no damage: a version behind is compared by what both hold.
-        match self.load_after(topic, &stored, false).await {
-            Ok((engine, _)) => {
-                Ok(engine.version() == made.version() && engine.text() != made.text())
+        match self.load_after(topic, &stored, None, false).await {
+            Ok(loaded) => {
+                let kept = loaded.engine;
+                Ok(kept.version() == made.version() && kept.text() != made.text())
             }
             Err(LibraryError::Engine(_)) => Ok(true),
             Err(error) => Err(error),

@@ -26,9 +26,10 @@ use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{DocumentError, DocumentInfo, NetworkConfig, Node, StartError};
 
 use crate::company::Company;
-use crate::engine::{EditError, Engine, EngineError, HistoryError};
+use crate::engine::{EditError, Engine, EngineError, HistoryError, Shown};
 
 use crate::open_document::{OpenDocument, PublishFailure, Publisher, Turn};
+use histories::Loaded;
 use local::Flag;
 pub use local::LocalState;
 pub use past::{Past, PastSource, VersionSummary};
@@ -151,6 +152,15 @@ impl Library {
     /// Opens a document for reading and, where the right is held, writing. Waits while another
     /// part of this process has it open.
     pub async fn open_document(&self, topic: &TopicId) -> Result<OpenDocument, LibraryError> {
+        self.open_shown(topic, None).await
+    }
+
+    /// The same while somebody sees a text of it already; see [`OpenDocument::since`].
+    pub async fn open_shown(
+        &self,
+        topic: &TopicId,
+        shown: Option<Shown>,
+    ) -> Result<OpenDocument, LibraryError> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
             turns.retain(|known, turn| known == topic || turn.is_held());
@@ -158,7 +168,11 @@ impl Library {
         };
         let held = turn.wait().await;
         let access = self.node.access(topic).ok_or(StreamError::Closed)?;
-        let (mut engine, stream) = self.load_aside(topic).await?;
+        let Loaded {
+            mut engine,
+            stream,
+            since,
+        } = self.load_aside(topic, shown).await?;
         if let Some(profile) = self.node.read(profile::read).await? {
             engine.set_profile(&profile.name, profile.colour);
         }
@@ -167,6 +181,7 @@ impl Library {
         Ok(OpenDocument {
             engine,
             stream,
+            since,
             publisher,
             access,
             company: presence.map(|presence| Company::new(self.node.clone(), presence)),
@@ -178,10 +193,11 @@ impl Library {
     async fn load_aside(
         &self,
         topic: &TopicId,
-    ) -> Result<(Engine, reflection_node::pipeline::DocumentStream), LibraryError> {
+        shown: Option<Shown>,
+    ) -> Result<Loaded, LibraryError> {
         let (library, topic) = (self.clone(), *topic);
         self.node
-            .aside(async move { library.load(&topic).await })
+            .aside(async move { library.load(&topic, shown.as_ref()).await })
             .await
     }
 
@@ -191,9 +207,10 @@ impl Library {
         &self,
         topic: &TopicId,
     ) -> Result<(Engine, reflection_node::pipeline::DocumentStream, Publisher), LibraryError> {
-        let (engine, stream) = self.load_aside(topic).await?;
-        let publisher = Publisher::new(self.node.clone(), *topic, engine.incarnation());
-        Ok((engine, stream, publisher))
+        let loaded = self.load_aside(topic, None).await?;
+        let incarnation = loaded.engine.incarnation();
+        let publisher = Publisher::new(self.node.clone(), *topic, incarnation);
+        Ok((loaded.engine, loaded.stream, publisher))
     }
 
     /// All documents, the one that changed last first.

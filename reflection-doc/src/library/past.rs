@@ -173,7 +173,7 @@ impl Library {
         let (library, topic) = (self.clone(), *topic);
         self.node
             .aside(async move {
-                let (engine, _) = library.load(&topic).await?;
+                let engine = library.load(&topic, None).await?.engine;
                 look(&PastSource::of(&engine)?.open()?)
             })
             .await
@@ -184,7 +184,7 @@ impl Library {
         let (library, topic) = (self.clone(), *topic);
         self.node
             .aside(async move {
-                let (mut engine, _) = library.load(&topic).await?;
+                let mut engine = library.load(&topic, None).await?.engine;
                 Ok(engine.author_runs())
             })
             .await

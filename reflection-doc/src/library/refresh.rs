@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Working out the texts of documents that have changed.
 
+use reflection_node::Position;
 use reflection_node::access::TopicId;
 use reflection_node::pipeline::StreamError;
 use reflection_node::rusqlite::Connection;
@@ -18,6 +19,8 @@ const WRITTEN_AT_ONCE_BYTES_MAX: usize = 256 * 1024;
 pub struct CachedText {
     /// The text.
     pub text: String,
+    /// Up to which position of the document's stream it holds everything.
+    pub position: Position,
     /// Whether nothing was accepted since.
     pub is_fresh: bool,
 }
@@ -43,11 +46,13 @@ fn cached(connection: &Connection, topic: &TopicId) -> Result<Option<CachedText>
     Ok(match stored {
         Some(stored) => Some(CachedText {
             is_fresh: stored.version >= version,
+            position: stored.version,
             text: stored.text,
         }),
         // Nobody has ever written to it.
         None if version == 0 => Some(CachedText {
             text: String::new(),
+            position: 0,
             is_fresh: true,
         }),
         None => None,
@@ -88,7 +93,7 @@ impl Library {
     pub async fn keep_text(
         &self,
         topic: &TopicId,
-        position: reflection_node::Position,
+        position: Position,
         text: String,
         people: Vec<Person>,
     ) -> Result<(), LibraryError> {
@@ -128,7 +133,7 @@ impl Library {
             .read(move |connection| summary::version(connection, &wanted))
             .await?
             .ok_or(StreamError::Closed)?;
-        let (engine, _) = self.load(topic).await?;
+        let engine = self.load(topic, None).await?.engine;
         let (text, people) = (engine.text(), engine.people());
         Ok(FreshText::new(topic, version, text, people))
     }

@@ -15,9 +15,8 @@ use adw::subclass::prelude::*;
 use gettextrs::gettext;
 use glib::clone;
 use gtk::{CompositeTemplate, TemplateChild, gdk, glib};
-use reflection_doc::objects::{Document, SaveState, Service};
+use reflection_doc::objects::{Document, DocumentPhase, SaveState, Service};
 
-use self::phase::known_text;
 use super::authorship::Authorship;
 use super::find_bar::FindBar;
 use super::menu::document_menu;
@@ -214,7 +213,7 @@ mod imp {
                 page,
                 move |popover| {
                     if let Some(document) = page.document() {
-                        popover.show_text(&known_text(&document));
+                        popover.show_text(&document.text());
                     }
                 }
             ));
@@ -236,14 +235,20 @@ mod imp {
                 page,
                 move |_| page.move_buttons_up()
             ));
+            let try_again = |page: &super::DocumentPage| {
+                if let Some(document) = page.document() {
+                    document.reopen();
+                }
+            };
             self.again_button.connect_clicked(clone!(
                 #[weak]
                 page,
-                move |_| {
-                    if let Some(document) = page.document() {
-                        document.reopen();
-                    }
-                }
+                move |_| try_again(&page)
+            ));
+            self.banner.connect_button_clicked(clone!(
+                #[weak]
+                page,
+                move |_| try_again(&page)
             ));
         }
 
@@ -348,7 +353,7 @@ impl DocumentPage {
         };
         on("title", Self::show_title);
         on("phase", Self::show_phase);
-        on("has-cached-text", Self::show_ahead);
+        on("has-cached-text", Self::show_phase);
         on("is-waiting", Self::show_phase);
         on("is-read-only", Self::show_access);
         on("people-here", Self::announce_people);
@@ -423,7 +428,7 @@ impl DocumentPage {
         let selected = buffer
             .selection_bounds()
             .map(|(from, to)| buffer.slice(&from, &to, true));
-        statistics_dialog(&known_text(&document), selected.as_deref()).present(Some(self));
+        statistics_dialog(&document.text(), selected.as_deref()).present(Some(self));
     }
 
     fn show_history(&self) {
@@ -447,7 +452,8 @@ impl DocumentPage {
         let Some(document) = self.document() else {
             return;
         };
-        self.imp().text_view.set_editable(!document.is_read_only());
+        let can_write = !document.is_read_only() && document.phase() != DocumentPhase::Failed;
+        self.imp().text_view.set_editable(can_write);
         self.show_banner();
     }
 

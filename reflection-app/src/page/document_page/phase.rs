@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What takes the place of the text while there is none: nothing, a spinner, what is known of it
-//! already, or why it cannot be read.
+//! The text, or what takes its place while there is none: nothing, a spinner, or why it cannot be
+//! read. The text of last time is as good as the present one, which follows it.
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -21,13 +21,11 @@ impl DocumentPage {
         }
         match document.phase() {
             DocumentPhase::Open => self.show_text(&document),
+            _ if document.has_cached_text() => self.show_text(&document),
             DocumentPhase::Failed => self.show_failure(&document),
             DocumentPhase::Closed | DocumentPhase::Opening => {
                 imp.text_view.text_buffer().detach();
                 imp.text_view.set_editable(false);
-                if document.has_cached_text() {
-                    return self.show_ahead();
-                }
                 imp.stack.set_visible_child_name("nothing");
                 let page = self.downgrade();
                 let source = glib::timeout_add_local_once(SPINNER_DELAY, move || {
@@ -41,32 +39,13 @@ impl DocumentPage {
         }
     }
 
-    /// Shows the text as it was last worked out, to be read while the document is being loaded.
-    pub(super) fn show_ahead(&self) {
-        let Some(document) = self.document() else {
-            return;
-        };
-        let imp = self.imp();
-        let Some(text) = document
-            .cached_text()
-            .filter(|_| document.phase() == DocumentPhase::Opening)
-        else {
-            return;
-        };
-        if let Some(source) = imp.spinner.take() {
-            source.remove();
-        }
-        imp.text_view.text_buffer().show_ahead(&text);
-        self.show_text_page(&document);
-    }
-
     fn show_text(&self, document: &Document) {
         let imp = self.imp();
         if !imp.text_view.text_buffer().is_attached() {
             imp.text_view.text_buffer().attach(document);
-            self.show_reversible();
-            self.mark_authors_soon();
         }
+        self.show_reversible();
+        self.mark_authors_soon();
         self.show_access();
         if document.is_waiting() {
             imp.stack.set_visible_child_name("waiting");
@@ -79,7 +58,7 @@ impl DocumentPage {
     fn show_text_page(&self, document: &Document) {
         let imp = self.imp();
         if self.is_previewing() {
-            imp.preview_view.set_markdown(&known_text(document));
+            imp.preview_view.set_markdown(&document.text());
             imp.stack.set_visible_child_name("preview");
             return;
         }
@@ -111,10 +90,4 @@ impl DocumentPage {
         imp.again_button.set_visible(may_help);
         imp.stack.set_visible_child_name("failed");
     }
-}
-
-/// The text of the document, or while that is loading the last one known.
-pub(super) fn known_text(document: &Document) -> String {
-    let ahead = document.cached_text();
-    ahead.unwrap_or_else(|| document.text())
 }

@@ -69,6 +69,9 @@ impl DocumentPage {
         let text = match document.trouble() {
             Trouble::DiskFull => Some(gettext("The disk is full, so nothing can be saved")),
             Trouble::NotSaved => Some(gettext("Changes cannot be saved")),
+            Trouble::NotLoaded if document.has_cached_text() => Some(gettext(
+                "The document cannot be read, so what you wrote is not saved",
+            )),
             Trouble::NotShown => Some(gettext("What others write cannot be shown")),
             _ if self.is_offline() => Some(gettext(
                 "You are offline: what you write reaches the others later",
@@ -79,6 +82,9 @@ impl DocumentPage {
             _ => None,
         };
         let banner = &self.imp().banner;
+        let may_help = document.trouble() == Trouble::NotLoaded;
+        let button = may_help.then(|| gettext("_Try Again"));
+        banner.set_button_label(button.as_deref());
         if let Some(text) = &text {
             banner.set_title(text);
         }

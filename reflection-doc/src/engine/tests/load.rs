@@ -96,7 +96,7 @@ fn what_was_kept_is_gone_on_from() {
         let (before, after) = operations.split_at(parted);
         let mut loading = Loading::new(author(3), &TOPIC, 0);
         loading.add(before).unwrap();
-        let (engine, kept) = loading.finish_and_keep(true).unwrap();
+        let Loaded { engine, kept, .. } = loading.finish_and_keep(true).unwrap();
         let mut again = Loading::new(author(3), &TOPIC, 0);
         assert!(again.resume(&kept.unwrap()));
         if !after.is_empty() {
@@ -126,13 +126,13 @@ fn what_still_waits_is_not_kept_and_what_cannot_be_read_is_nothing() {
     let second = deliveries(&mut ben);
     let mut loading = Loading::new(author(3), &TOPIC, 0);
     loading.add(&second).unwrap();
-    assert!(loading.finish_and_keep(true).unwrap().1.is_none());
+    assert!(loading.finish_and_keep(true).unwrap().kept.is_none());
 
     // What had to wait, and does not any more, is kept.
     let mut loading = Loading::new(author(3), &TOPIC, 0);
     loading.add(&second).unwrap();
     loading.add(&first).unwrap();
-    let kept = loading.finish_and_keep(true).unwrap().1.unwrap();
+    let kept = loading.finish_and_keep(true).unwrap().kept.unwrap();
     for length in 0..kept.len() {
         assert!(!Loading::new(author(3), &TOPIC, 0).resume(&kept[..length]));
     }

@@ -5,9 +5,8 @@
 
 use gio::subclass::prelude::*;
 
-use super::session::Session;
-use super::{Document, EditRefused, SaveState};
-use crate::engine::{AuthorRun, Effect, Rewrite, Selection, Version};
+use super::{Document, EditRefused};
+use crate::engine::{AuthorRun, Draft, EditError, Effect, Engine, Rewrite, Selection, Version};
 use crate::library::PastSource;
 
 impl Document {
@@ -24,68 +23,46 @@ impl Document {
 
     fn reverse(&self, is_undo: bool) -> Option<Selection> {
         let imp = self.imp();
-        if self.is_read_only() {
-            return None;
-        }
-        let session = imp.session()?;
-        let undone = {
-            let mut engine = session.engine.borrow_mut();
+        let reverse = |engine: &mut Engine| {
             if is_undo {
                 engine.undo()
             } else {
                 engine.redo()
             }
-        }?;
-        imp.commanded(&session, &undone.effects);
+        };
+        let undone = imp.change(reverse).ok()??;
+        imp.commanded(&undone.effects);
         Some(undone.selection)
     }
 
     /// Does a command that was worked out from the present text. Gives where caret and selection
     /// belong then.
     pub fn rewrite(&self, rewrite: &Rewrite) -> Result<Selection, EditRefused> {
-        let (session, effects) = self.command(|session| {
-            let mut engine = session.engine.borrow_mut();
-            Ok(engine.rewrite(rewrite)?)
-        })?;
-        self.imp().commanded(&session, &effects);
+        let effects = self.imp().change(|engine| engine.rewrite(rewrite))??;
+        self.imp().commanded(&effects);
         Ok(rewrite.selection)
     }
 
     /// Makes the text what it was at some time.
     pub fn restore_text(&self, text: &str) -> Result<Selection, EditRefused> {
-        let (session, effects) = self.command(|session| {
-            let mut engine = session.engine.borrow_mut();
-            Ok(engine.restore(text)?)
-        })?;
-        self.imp().commanded(&session, &effects);
-        let selection = session.engine.borrow().selection();
+        let restored = self.imp().change(|engine| {
+            let effects = engine.restore(text)?;
+            Ok::<_, EditError>((effects, engine.selection()))
+        });
+        let (effects, selection) = restored??;
+        self.imp().commanded(&effects);
         Ok(selection)
-    }
-
-    fn command(
-        &self,
-        act: impl FnOnce(&Session) -> Result<Vec<Effect>, EditRefused>,
-    ) -> Result<(std::rc::Rc<Session>, Vec<Effect>), EditRefused> {
-        let session = self.imp().session().ok_or(EditRefused::NotOpen)?;
-        if self.is_read_only() {
-            return Err(EditRefused::ReadOnly);
-        }
-        let effects = act(&session)?;
-        Ok((session, effects))
     }
 
     /// What is typed until [`Document::end_command`] is taken back at once.
     pub fn begin_command(&self) {
-        if let Some(session) = self.imp().session() {
-            session.engine.borrow_mut().begin_command();
-        }
+        // What cannot be written in has no commands.
+        let _ = self.imp().change(Engine::begin_command);
     }
 
     /// Ends what [`Document::begin_command`] began.
     pub fn end_command(&self) {
-        if let Some(session) = self.imp().session() {
-            session.engine.borrow_mut().end_command();
-        }
+        let _ = self.imp().change(Engine::end_command);
     }
 
     /// Tells where caret and selection are, in Unicode scalar values.
@@ -93,6 +70,8 @@ impl Document {
         if let Some(session) = self.imp().session() {
             session.engine.borrow_mut().set_selection(selection);
             self.say_place_soon();
+        } else {
+            self.imp().select_in_draft(selection);
         }
     }
 
@@ -141,24 +120,22 @@ impl Document {
 
 impl super::properties::Document {
     /// Shows what a command has done, and sends it on its way to the disk.
-    fn commanded(&self, session: &Session, effects: &[Effect]) {
-        if effects.is_empty() {
-            return;
+    fn commanded(&self, effects: &[Effect]) {
+        if !effects.is_empty() {
+            self.announce(effects);
+            self.changed();
         }
-        session.pace.borrow_mut().edited();
-        if self.save_state() != SaveState::Failing {
-            self.set_save_state(SaveState::Saving);
-        }
-        self.announce(effects);
-        self.show_reversible(session);
-        session.wake();
     }
 
     /// Says whether there is something to take back.
-    pub(super) fn show_reversible(&self, session: &Session) {
-        let (can_undo, can_redo) = {
-            let engine = session.engine.borrow();
-            (engine.can_undo(), engine.can_redo())
+    pub(super) fn show_reversible(&self) {
+        let of = |engine: &Engine| (engine.can_undo(), engine.can_redo());
+        let (can_undo, can_redo) = if let Some(session) = self.session() {
+            of(&session.engine.borrow())
+        } else {
+            let draft = self.draft.borrow();
+            let engine = draft.as_ref().and_then(Draft::engine);
+            engine.map(of).unwrap_or_default()
         };
         self.set_can_undo(can_undo);
         self.set_can_redo(can_redo);

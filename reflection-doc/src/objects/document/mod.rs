@@ -2,13 +2,15 @@
 //! One document: what the library shows of it, and its text while somebody looks at it.
 //!
 //! Invariants: the text is in memory from the first [`Document::open`] to the last
-//! [`Document::close`], and longer only while something of it is not on the disk; the save state
+//! [`Document::close`], and longer only while something of it is not on the disk; what was written
+//! before it was loaded is in it afterwards; the save state
 //! says [`SaveState::Saved`] only after the disk has confirmed everything that was typed; what
 //! signals announce comes from others or from commands, never from the edits that were typed.
 
 mod commands;
 mod commits;
 mod cursors;
+mod loading;
 mod people;
 mod properties;
 mod session;
@@ -22,6 +24,7 @@ use reflection_node::access::{Access, Code, TopicId};
 use reflection_node::identity::AuthorId;
 
 use super::Author;
+use crate::engine::Draft;
 use crate::library::{DocumentSummary, Library};
 pub use cursors::RemotePlace;
 pub use states::{DocumentPhase, EditRefused, SaveState, Trouble};
@@ -84,19 +87,14 @@ impl Document {
         }
     }
 
-    /// The text as it stands; empty while it is not open.
+    /// The text as it stands, with all that was written here; while it is not open, that of last
+    /// time where [`Document::has_cached_text`] is set, else empty.
     pub fn text(&self) -> String {
-        self.imp()
-            .session()
-            .map(|session| session.engine.borrow().text())
+        let imp = self.imp();
+        let session = imp.session();
+        let text = session.map(|session| session.engine.borrow().text());
+        text.or_else(|| imp.draft.borrow().as_ref().map(Draft::text))
             .unwrap_or_default()
-    }
-
-    /// While the document is opening: its text as it was last worked out, to be shown at once and
-    /// not to be edited. `None` as long as [`Document::has_cached_text`] is not set, which it
-    /// never is where the text was not worked out yet, and after the phase has changed.
-    pub fn cached_text(&self) -> Option<String> {
-        self.imp().cached_text.borrow().clone()
     }
 
     /// Where the caret was when somebody looked at it here last, in Unicode scalar values. The text
@@ -129,9 +127,10 @@ impl Document {
     /// Saves what is not saved yet, without waiting for a pause. Whether everything is on the
     /// disk; `false` as soon as one attempt has failed, though attempts go on.
     pub async fn flush(&self) -> bool {
+        self.imp().written_ahead_is_taken_over().await;
         match self.imp().session() {
             Some(session) => session.flush().await,
-            None => true,
+            None => !self.imp().is_written_ahead(),
         }
     }
 

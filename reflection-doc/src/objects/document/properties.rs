@@ -14,7 +14,7 @@ use reflection_node::identity::AuthorId;
 
 use super::session::Session;
 use super::{DocumentPhase, SaveState, Trouble};
-use crate::engine::Person;
+use crate::engine::{Draft, Person};
 use crate::library::{DocumentSummary, Library, Profile};
 use crate::objects::Authors;
 use crate::objects::tasks::Tasks;
@@ -86,10 +86,11 @@ pub struct Document {
     /// Whether it was joined and nothing of it has arrived yet.
     #[property(get)]
     is_waiting: Cell<bool>,
-    /// The text as it was last worked out, while the document is opening.
-    pub(super) cached_text: RefCell<Option<String>>,
-    /// Whether there is a text to be shown, and not edited, while the document is opening; see
-    /// [`Document::cached_text`](super::Document::cached_text).
+    /// The text as it was last worked out and what has been written in it, while the document is
+    /// opening.
+    pub(super) draft: RefCell<Option<Draft>>,
+    /// Whether there is a text though the document is not loaded: the one of last time while it is
+    /// opening, to be shown and written in; and where opening has failed, what was written then.
     #[property(get)]
     has_cached_text: Cell<bool>,
     /// Whether the text is in memory.
@@ -152,7 +153,7 @@ impl Default for Document {
             is_archived: Cell::default(),
             is_read_only: Cell::default(),
             is_waiting: Cell::default(),
-            cached_text: RefCell::default(),
+            draft: RefCell::default(),
             has_cached_text: Cell::default(),
             phase: Cell::default(),
             save_state: Cell::default(),

@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gio::prelude::*;
 use gio::subclass::prelude::*;
 use reflection_node::Position;
-use reflection_node::access::{Access, TopicId};
 use reflection_node::pipeline::{Delivered, DocumentStream, StreamError};
 
 use super::cursors::Others;
@@ -16,7 +15,6 @@ use super::properties::Document;
 use super::{DocumentPhase, EditRefused, SaveState, Trouble};
 use crate::company::Company;
 use crate::engine::{Effect, Engine, Pace};
-use crate::library::Library;
 use crate::open_document::{HeldTurn, OpenDocument, Publisher};
 
 /// Pause between attempts to let go of a text that could not be saved.
@@ -54,63 +52,11 @@ impl Document {
         self.session.borrow().clone()
     }
 
-    /// Loads the text, unless it is there or on its way.
-    pub(super) fn load(&self) {
-        if !matches!(self.phase(), DocumentPhase::Closed | DocumentPhase::Failed) {
-            return;
-        }
-        let Some((library, topic)) = self.handles() else {
-            return;
-        };
-        self.set_phase(DocumentPhase::Opening);
-        self.set_trouble(Trouble::Nothing);
-        self.show_cached_text(library.clone(), topic);
-        let document = self.obj().downgrade();
-        self.session_tasks.spawn(async move {
-            let opened = library.open_document(&topic).await;
-            let Some(document) = document.upgrade() else {
-                return;
-            };
-            let imp = document.imp();
-            if let Ok(opened) = opened {
-                imp.begin_session(opened);
-                return;
-            }
-            let is_unreadable = imp.access.get() == Access::Replica;
-            imp.set_trouble(if is_unreadable {
-                Trouble::Unreadable
-            } else {
-                Trouble::NotLoaded
-            });
-            imp.forget_cached_text();
-            imp.set_phase(DocumentPhase::Failed);
+    pub(super) fn begin_session(&self, mut opened: OpenDocument) {
+        let draft = self.draft.take();
+        let effects = draft.map_or_else(Vec::new, |draft| {
+            opened.engine.take_over_draft(draft, &opened.since)
         });
-    }
-
-    /// Gives people something to read while the text is made of its whole history.
-    fn show_cached_text(&self, library: Library, topic: TopicId) {
-        let document = self.obj().downgrade();
-        self.session_tasks.spawn(async move {
-            let Ok(Some(cached)) = library.cached_text(&topic).await else {
-                return;
-            };
-            let Some(document) = document.upgrade() else {
-                return;
-            };
-            let imp = document.imp();
-            if imp.phase() == DocumentPhase::Opening && !cached.text.is_empty() {
-                imp.cached_text.replace(Some(cached.text));
-                imp.set_has_cached_text(true);
-            }
-        });
-    }
-
-    fn forget_cached_text(&self) {
-        self.cached_text.take();
-        self.set_has_cached_text(false);
-    }
-
-    fn begin_session(&self, opened: OpenDocument) {
         let (wake, woken) = async_channel::bounded(1);
         let session = Rc::new(Session {
             engine: RefCell::new(opened.engine),
@@ -134,9 +80,13 @@ impl Document {
         ));
         self.session_tasks
             .spawn(super::commits::save(self.obj().downgrade(), session, woken));
+        if !effects.is_empty() {
+            self.announce(&effects);
+        }
         self.show_text_facts();
         self.set_phase(DocumentPhase::Open);
-        self.forget_cached_text();
+        self.set_has_cached_text(false);
+        self.save_what_was_written_ahead();
         self.refresh_status();
         self.refresh_authors();
         self.mark_read();
@@ -146,10 +96,24 @@ impl Document {
         }
     }
 
+    fn save_what_was_written_ahead(&self) {
+        let Some(session) = self.session() else {
+            return;
+        };
+        if session.has_unsaved() {
+            self.changed();
+        } else {
+            // Nothing was written, or all of it was taken back.
+            self.set_save_state(SaveState::Saved);
+            self.show_reversible();
+        }
+        self.obj().say_place_soon();
+    }
+
     /// Lets the text go where it stands. For a document that is deleted, or an object that ends.
     pub(super) fn end_session(&self) {
         self.session_tasks.abort();
-        self.forget_cached_text();
+        self.forget_draft();
         if let Some(session) = self.session.take() {
             session.tell_waiting(false);
             self.set_can_undo(false);
@@ -203,22 +167,38 @@ impl Document {
 
     /// An edit made here.
     pub(super) fn edit(&self, at: u32, delete: u32, insert: &str) -> Result<(), EditRefused> {
-        let session = self.session().ok_or(EditRefused::NotOpen)?;
+        self.change(|engine| engine.edit(at as usize, delete as usize, insert))??;
+        self.changed();
+        self.obj().say_place_soon();
+        Ok(())
+    }
+
+    /// Does something to the text: to the one in memory, or to the one that is shown until then.
+    pub(super) fn change<T>(&self, act: impl FnOnce(&mut Engine) -> T) -> Result<T, EditRefused> {
+        let session = self.session();
+        if session.is_none() && !self.is_draft_open() {
+            return Err(EditRefused::NotOpen);
+        }
         if self.is_read_only.get() {
             return Err(EditRefused::ReadOnly);
         }
-        session
-            .engine
-            .borrow_mut()
-            .edit(at as usize, delete as usize, insert)?;
-        session.pace.borrow_mut().edited();
+        let changed = match session {
+            Some(session) => Some(act(&mut session.engine.borrow_mut())),
+            None => self.change_draft(act),
+        };
+        changed.ok_or(EditRefused::NotOpen)
+    }
+
+    /// What was changed here is on its way to the disk, or will be once there is a session.
+    pub(super) fn changed(&self) {
         if self.save_state() != SaveState::Failing {
             self.set_save_state(SaveState::Saving);
         }
-        self.show_reversible(&session);
-        self.obj().say_place_soon();
-        session.wake();
-        Ok(())
+        self.show_reversible();
+        if let Some(session) = self.session() {
+            session.pace.borrow_mut().edited();
+            session.wake();
+        }
     }
 
     /// Takes over what the node delivered and announces what it changed.
@@ -241,7 +221,7 @@ impl Document {
         }
         if !effects.is_empty() {
             self.announce(&effects);
-            self.show_reversible(session);
+            self.show_reversible();
             // A place may have come before the text that it is in.
             self.obj().presence_changed();
             self.mark_read();
@@ -330,7 +310,7 @@ impl Document {
         });
     }
 
-    fn phase(&self) -> DocumentPhase {
+    pub(super) fn phase(&self) -> DocumentPhase {
         self.obj().phase()
     }
 
