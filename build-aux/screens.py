@@ -88,7 +88,7 @@ class Walk:
     def anna(self, *options, document="", **settings):
         options = [*self.people.network(ANNA), *options]
         return self.sit(["--data-dir", str(self.people.data_dir(ANNA)), "--key-file", *options],
-                        open_document=f"'{document}'", name=f"'{ANNA}'", colour=COLOURS[ANNA],
+                        open_documents=f"['{document}']", name=f"'{ANNA}'", colour=COLOURS[ANNA],
                         # Words of four languages, of which the checker knows one.
                         check_spelling="false", **settings)
 
@@ -97,7 +97,7 @@ class Walk:
         for name in (KAVIN, NOA):
             other = Sitter(name, self.app, self.people.folder,
                            ["--data-dir", str(self.people.data_dir(name)), "--key-file", *self.people.network(name)],
-                           [("open-document", f"'{self.made['meeting']}'"), ("name", f"'{name}'"),
+                           [("open-documents", f"['{self.made['meeting']}']"), ("name", f"'{name}'"),
                             ("colour", COLOURS[name])])
             other.place(*ASIDE[name])
             wait_for(f"{name} sees the text", other.document)

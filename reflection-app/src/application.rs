@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The application: command line, global actions, and the one window.
+//! The application: command line, global actions, and the windows.
 
 use std::cell::{OnceCell, RefCell};
 use std::io::Write;
@@ -9,9 +9,10 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::gettext;
 use gtk::{gdk, gio, glib};
+use reflection_doc::objects::Document;
 
 use crate::config::{self, APP_ID, Config, VERSION};
-use crate::preferences::Appearance;
+use crate::preferences::{Appearance, settings};
 use crate::window::Window;
 
 /// Exit code of wrong use, as the command line program has it.
@@ -55,6 +56,9 @@ mod imp {
                         self.obj().set_flags(flags);
                     }
                     self.config.replace(config);
+                    if options.contains("new-window") && self.obj().asks_running_one() {
+                        return ControlFlow::Break(glib::ExitCode::SUCCESS);
+                    }
                     ControlFlow::Continue(())
                 }
                 Err(sentence) => {
@@ -123,11 +127,55 @@ impl Application {
         self.imp().config.replace(config);
     }
 
+    /// Has the program that runs already open a window. `false` where none does.
+    fn asks_running_one(&self) -> bool {
+        let is_running = self.register(gio::Cancellable::NONE).is_ok() && self.is_remote();
+        if is_running {
+            self.activate_action("new-window", None);
+        }
+        is_running
+    }
+
+    /// The windows of libraries, last used first; those that close come last.
+    fn library_windows(&self) -> Vec<Window> {
+        let windows = self.windows().into_iter();
+        let mut windows: Vec<Window> = windows.filter_map(|it| it.downcast().ok()).collect();
+        windows.sort_by_key(Window::is_closing);
+        windows
+    }
+
     fn main_window(&self) -> Window {
-        let mut present = self.windows().into_iter();
-        present
-            .find_map(|window| window.downcast().ok())
-            .unwrap_or_else(|| Window::new(self))
+        let present = self.library_windows().into_iter().next();
+        present.unwrap_or_else(|| Window::new(self))
+    }
+
+    /// Opens one more window, or the first one.
+    fn open_window(&self) {
+        let window = self.main_window();
+        if window.service().is_some() && !window.is_closing() {
+            window.open_beside(None);
+        } else {
+            window.present();
+        }
+    }
+
+    /// Shows a document where it is shown already, or else in the window that was used last.
+    fn open_document(&self, id: &str) {
+        let shows_it = |window: &Window| {
+            let shown = window.shown_document();
+            shown.is_some_and(|document| document.id() == id)
+        };
+        let windows = self.library_windows();
+        let window = windows.into_iter().find(shows_it);
+        let window = window.unwrap_or_else(|| self.main_window());
+        window.open_document_by_id(id);
+    }
+
+    /// Whether somebody looks at a document, in whichever window.
+    pub fn is_looked_at(&self, document: &Document) -> bool {
+        let mut windows = self.library_windows().into_iter();
+        windows
+            .any(|window| window.is_active() && window.shown_document().as_ref() == Some(document))
     }
 
     /// Joins by links and imports files.
@@ -156,9 +204,12 @@ impl Application {
                 .parameter_type(Some(glib::VariantTy::STRING))
                 .activate(|application: &Self, _, id| {
                     if let Some(id) = id.and_then(glib::Variant::str) {
-                        application.main_window().open_document_by_id(id);
+                        application.open_document(id);
                     }
                 })
+                .build(),
+            gio::ActionEntry::builder("new-window")
+                .activate(|application: &Self, _, _| application.open_window())
                 .build(),
             gio::ActionEntry::builder("zoom-in")
                 .activate(|_: &Self, _, _| Appearance::zoom(1))
@@ -173,6 +224,7 @@ impl Application {
         self.set_accels_for_action("app.quit", &["<Control>q"]);
         self.set_accels_for_action("window.close", &["<Control>w"]);
         self.set_accels_for_action("win.new-document", &["<Control>n"]);
+        self.set_accels_for_action("win.new-window", &["<Control><Shift>n"]);
         self.set_accels_for_action("win.join-document", &["<Control>j"]);
         self.set_accels_for_action("win.import", &["<Control>o"]);
         self.set_accels_for_action("win.search", &["<Control><Shift>f"]);
@@ -184,8 +236,10 @@ impl Application {
         self.set_accels_for_action("app.zoom-reset", &["<Control>0", "<Control>KP_0"]);
     }
 
-    /// Closing a window saves what it shows; the application ends with its last one.
+    /// Closing the last window saves everything, and the application ends with it. The others close
+    /// as if they had been closed one by one, but are to come back all the same.
     fn close_windows(&self) {
+        let open_documents = settings().strv("open-documents");
         for window in self.windows() {
             // A window with a dialog would close that alone.
             if let Some(window) = window.downcast_ref::<Window>() {
@@ -195,6 +249,7 @@ impl Application {
             }
             window.close();
         }
+        let _ = settings().set_strv("open-documents", open_documents);
     }
 
     fn show_about(&self) {

@@ -115,6 +115,7 @@ pub fn add_options(application: &impl IsA<gtk::gio::Application>) {
         gettext("Keep the key in a file instead of the keyring"),
         None,
     );
+    option("new-window", none, gettext("Open one more window"), None);
     option("version", none, gettext("Show the version"), None);
 }
 

@@ -14,6 +14,11 @@ pub fn row_menu(document: &Document) -> gio::Menu {
         item.set_action_and_target_value(Some(action), Some(&id));
         item
     };
+    let opening = gio::Menu::new();
+    opening.append_item(&item(
+        &gettext("Open in _New Window"),
+        "win.open-in-new-window",
+    ));
     let keeping = gio::Menu::new();
     if document.is_pinned() {
         keeping.append_item(&item(&gettext("Un_pin"), "win.unpin-document"));
@@ -33,7 +38,7 @@ pub fn row_menu(document: &Document) -> gio::Menu {
     let end = gio::Menu::new();
     end.append_item(&item(&gettext("_Delete"), "win.delete-document"));
     let menu = gio::Menu::new();
-    for section in [&keeping, &files, &end] {
+    for section in [&opening, &keeping, &files, &end] {
         menu.append_section(None, section);
     }
     menu

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Telling of changes in documents that nobody looks at, if that is wanted: those that are not shown,
-//! and the one that is, while the window is in the background.
+//! and those that are, while their windows are in the background.
 //!
 //! Invariants: one notification per document, until somebody looks at it; none of what people
 //! wrote is in it but the title.
@@ -37,21 +37,18 @@ pub fn follow(application: &Application, service: &Service) {
     ));
 }
 
-/// Tells of a change in the document that a window shows, unless somebody looks at the window.
-pub fn shown_changed(window: &Window, document: &Document) {
-    if window.is_active() || !settings().boolean("notify") {
+/// Tells of a change in a document that is shown, unless somebody looks at it.
+pub fn shown_changed(application: &Application, document: &Document) {
+    if application.is_looked_at(document) || !settings().boolean("notify") {
         return;
     }
-    let (window, document) = (window.downgrade(), document.clone());
+    let (application, document) = (application.clone(), document.clone());
     // Who wrote it is known a moment later than what.
     glib::timeout_add_local_once(AWAY_DELAY, move || {
-        let Some(window) = window.upgrade().filter(|window| !window.is_active()) else {
-            return;
-        };
         let is_muted = document
             .last_writer()
             .is_some_and(|author| author.is_muted());
-        if let Some(application) = window.application().filter(|_| !is_muted) {
+        if !is_muted && !application.is_looked_at(&document) {
             let id = notification_id(&document);
             application.send_notification(Some(&id), &notification(&document));
         }

@@ -29,13 +29,14 @@ pub fn document_menu(document: &Document) -> gio::Menu {
         (gettext("_Statistics"), "page.statistics"),
         (gettext("_Print…"), "page.print"),
     ]);
-    let removing = gio::Menu::new();
-    let delete = gio::MenuItem::new(Some(&gettext("_Delete Document…")), None);
-    delete.set_action_and_target_value(
-        Some("win.delete-document"),
-        Some(&document.id().to_variant()),
-    );
-    removing.append_item(&delete);
-    menu.append_section(None, &removing);
+    let id = document.id().to_variant();
+    let of_window = |label: &str, action: &str| {
+        let (section, item) = (gio::Menu::new(), gio::MenuItem::new(Some(label), None));
+        item.set_action_and_target_value(Some(action), Some(&id));
+        section.append_item(&item);
+        menu.append_section(None, &section);
+    };
+    of_window(&gettext("Open in _New Window"), "win.open-in-new-window");
+    of_window(&gettext("_Delete Document…"), "win.delete-document");
     menu
 }

@@ -2,9 +2,10 @@
 //! The text on the screen, kept equal to the text of the document.
 //!
 //! Invariants: what is typed goes to the document before it is in the buffer, and stays out of
-//! the buffer if the document refuses it; what others wrote goes into the buffer by insertions
-//! and deletions while the handlers for typing are blocked, so that it does not come back as an
-//! edit; their edits never move the caret to other text; positions are Unicode scalar values.
+//! the buffer if the document refuses it; what others wrote, or what was typed in another window,
+//! goes into the buffer by insertions and deletions while the handlers for typing are blocked, so
+//! that it does not come back as an edit; such edits never move the caret to other text; positions
+//! are Unicode scalar values.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -31,6 +32,8 @@ mod imp {
         pub(super) typing: RefCell<Vec<glib::SignalHandlerId>>,
         /// Handlers of the document's signals: what others wrote.
         pub(super) arriving: RefCell<Vec<glib::SignalHandlerId>>,
+        /// Whether an edit of this buffer is being handed to the document.
+        pub(super) is_handing_over: Cell<bool>,
         /// How many edits were refused; a mistyped key must not be silent.
         pub(super) refused: Cell<u32>,
     }
@@ -85,12 +88,20 @@ impl TextBuffer {
             document.connect_text_inserted(clone!(
                 #[weak(rename_to = buffer)]
                 self,
-                move |_, at, text| buffer.insert_arrived(at, text)
+                move |_, at, text| {
+                    if !buffer.is_handing_over() {
+                        buffer.insert_arrived(at, text);
+                    }
+                }
             )),
             document.connect_text_deleted(clone!(
                 #[weak(rename_to = buffer)]
                 self,
-                move |_, at, count| buffer.delete_arrived(at, count)
+                move |_, at, count| {
+                    if !buffer.is_handing_over() {
+                        buffer.delete_arrived(at, count);
+                    }
+                }
             )),
         ];
         imp.arriving.replace(arriving);
@@ -147,18 +158,26 @@ impl TextBuffer {
                 }
             }
         };
-        let moved = |buffer: &Self| {
-            if let Some(document) = &*buffer.imp().document.borrow() {
-                document.select(buffer.present_selection());
-            }
-        };
         let handlers = [
             self.connect_begin_user_action(tell(Document::begin_command)),
             self.connect_end_user_action(tell(Document::end_command)),
-            self.connect_cursor_position_notify(moved),
-            self.connect_has_selection_notify(moved),
+            self.connect_cursor_position_notify(Self::tell_selection),
+            self.connect_has_selection_notify(Self::tell_selection),
         ];
         self.imp().typing.borrow_mut().extend(handlers);
+    }
+
+    /// Tells the document that the person here is where this caret is, and not where that of
+    /// another window is.
+    pub fn tell_selection(&self) {
+        if let Some(document) = &*self.imp().document.borrow() {
+            document.select(self.present_selection());
+        }
+    }
+
+    /// Whether what is announced at this moment was typed here.
+    pub fn is_handing_over(&self) -> bool {
+        self.imp().is_handing_over.get()
     }
 
     /// Caret and selection.
@@ -215,18 +234,26 @@ impl TextBuffer {
     ) {
         let inserted = self.connect_insert_text(move |buffer, at, text| {
             // GTK announces insertions of nothing, which are no edits.
-            if !text.is_empty() && insert(offset(at), text).is_err() {
+            if !text.is_empty() && buffer.hand_over(|| insert(offset(at), text)).is_err() {
                 buffer.refuse("insert-text");
             }
         });
         let deleted = self.connect_delete_range(move |buffer, from, to| {
             let (from, to) = (offset(from), offset(to));
             let (from, to) = (from.min(to), from.max(to));
-            if from < to && delete(from, to - from).is_err() {
+            if from < to && buffer.hand_over(|| delete(from, to - from)).is_err() {
                 buffer.refuse("delete-range");
             }
         });
         self.imp().typing.replace(vec![inserted, deleted]);
+    }
+
+    /// What the document announces meanwhile is for other windows.
+    fn hand_over<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.imp().is_handing_over.set(true);
+        let outcome = act();
+        self.imp().is_handing_over.set(false);
+        outcome
     }
 
     /// Keeps an edit that the document does not take out of the buffer.
@@ -358,144 +385,5 @@ fn scalar_count(text: &str) -> u32 {
 
 #[cfg(test)]
 mod following;
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::rc::Rc;
-
-    /// A buffer that writes down what is typed.
-    fn listening_buffer(text: &str) -> (TextBuffer, Rc<RefCell<Vec<String>>>) {
-        sourceview5::init();
-        let buffer = TextBuffer::default();
-        buffer.set_text(text);
-        let heard = Rc::new(RefCell::new(Vec::new()));
-        buffer.hand_over_typing(
-            clone!(
-                #[strong]
-                heard,
-                move |at, text| {
-                    heard.borrow_mut().push(format!("+{at} {text}"));
-                    Ok(())
-                }
-            ),
-            clone!(
-                #[strong]
-                heard,
-                move |at, count| {
-                    heard.borrow_mut().push(format!("-{at} {count}"));
-                    Ok(())
-                }
-            ),
-        );
-        (buffer, heard)
-    }
-
-    fn select(buffer: &TextBuffer, caret: i32, bound: i32) {
-        buffer.select_range(&buffer.iter_at_offset(caret), &buffer.iter_at_offset(bound));
-    }
-
-    #[gtk::test]
-    fn what_is_typed_is_handed_over_in_scalar_values() {
-        let (buffer, heard) = listening_buffer("👋🏽 தமிழ் שלום");
-        buffer.insert_interactive_at_cursor("", true);
-        let end = buffer.char_count();
-        assert_eq!(end, 13);
-        select(&buffer, end, end);
-        buffer.insert_at_cursor("é🎉");
-        assert_eq!(heard.take(), ["+13 é🎉"]);
-        select(&buffer, 3, 8);
-        buffer.delete_selection(true, true);
-        assert_eq!(heard.take(), ["-3 5"]);
-        assert_eq!(buffer.shown_text(), "👋🏽  שלוםé🎉");
-    }
-
-    #[gtk::test]
-    fn what_arrives_causes_no_echo() {
-        let (buffer, heard) = listening_buffer("éé");
-        buffer.insert_arrived(1, "🎉 שלום");
-        buffer.delete_arrived(0, 2);
-        buffer.insert_arrived(0, "தமிழ்");
-        assert_eq!(buffer.shown_text(), "தமிழ் שלוםé");
-        assert!(heard.borrow().is_empty());
-        buffer.insert(&mut buffer.start_iter(), "x");
-        assert_eq!(heard.take(), ["+0 x"], "typing is heard again");
-    }
-
-    #[gtk::test]
-    fn caret_and_selection_stay_at_their_text() {
-        let check =
-            |text: &str, (caret, bound): (i32, i32), act: &dyn Fn(&TextBuffer), expected| {
-                let (buffer, _) = listening_buffer(text);
-                select(&buffer, caret, bound);
-                act(&buffer);
-                let selection = buffer.selection();
-                assert_eq!(
-                    (selection.caret, selection.bound),
-                    expected,
-                    "{}",
-                    buffer.shown_text()
-                );
-            };
-        let insert =
-            |at, text: &'static str| move |buffer: &TextBuffer| buffer.insert_arrived(at, text);
-        let delete = |at, count| move |buffer: &TextBuffer| buffer.delete_arrived(at, count);
-        check("שלום", (2, 2), &insert(0, "👋🏽🎉"), (5, 5));
-        check("שלום", (2, 2), &insert(3, "🎉"), (2, 2));
-        check("שלום", (2, 2), &insert(2, "🎉"), (2, 2));
-        check("", (0, 0), &insert(0, "தமிழ்"), (0, 0));
-        check("தமிழ்abc", (6, 8), &insert(6, "🎉"), (7, 9));
-        check("தமிழ்abc", (8, 6), &insert(6, "🎉"), (9, 7));
-        check("தமிழ்abc", (6, 8), &insert(8, "🎉"), (6, 8));
-        check("தமிழ்abc", (8, 6), &insert(7, "🎉"), (9, 6));
-        check("🎉🎉abc", (4, 2), &delete(0, 2), (2, 0));
-        check("🎉🎉abc", (4, 2), &delete(1, 2), (2, 1));
-        check("🎉🎉abc", (2, 2), &delete(1, 3), (1, 1));
-        check("🎉🎉abc", (2, 2), &delete(2, 3), (2, 2));
-    }
-
-    #[gtk::test]
-    fn a_refused_edit_stays_out_of_the_buffer() {
-        sourceview5::init();
-        let buffer = TextBuffer::default();
-        buffer.set_text("as it is");
-        buffer.hand_over_typing(
-            |_, _| Err(EditRefused::ReadOnly),
-            |_, _| Err(EditRefused::ReadOnly),
-        );
-        buffer.insert(&mut buffer.start_iter(), "not ");
-        buffer.delete(&mut buffer.start_iter(), &mut buffer.end_iter());
-        assert_eq!(buffer.shown_text(), "as it is");
-        assert_eq!(buffer.imp().refused.get(), 2);
-    }
-
-    #[gtk::test]
-    fn a_text_becomes_another_around_the_caret() {
-        sourceview5::init();
-        let check = |from: &str, to: &str, caret: i32, expected: i32| {
-            let buffer = TextBuffer::default();
-            buffer.become_text(from);
-            select(&buffer, caret, caret);
-            buffer.become_text(to);
-            assert_eq!(buffer.shown_text(), to);
-            let present = buffer.iter_at_mark(&buffer.get_insert()).offset();
-            assert_eq!(present, expected, "{from:?} to {to:?}");
-        };
-        check("", "தமிழ்\nabc", 0, 0);
-        check("one two", "one two", 4, 4);
-        check("one two", "one 🎉 two", 5, 7);
-        check("one 🎉 two", "one two", 8, 6);
-        check("aaaa", "aa", 4, 2);
-        check("aa", "aaaa", 0, 0);
-        check("one", "", 2, 0);
-    }
-
-    #[gtk::test]
-    fn a_zero_takes_one_place() {
-        let (buffer, _) = listening_buffer("ab");
-        buffer.insert_arrived(1, "\0");
-        assert_eq!(buffer.shown_text(), "a\u{FFFD}b");
-        buffer.delete_arrived(1, 1);
-        assert_eq!(buffer.shown_text(), "ab");
-    }
-}
+mod tests;

@@ -83,6 +83,7 @@ pub(super) mod imp {
             view.zoom_by_touch();
             view.take_keys();
             view.follow_pointer();
+            view.tell_where_the_keyboard_is();
         }
     }
 
@@ -145,6 +146,17 @@ impl TextView {
             move |_| view.remote_cursors().set_pointer(&view, None)
         ));
         self.add_controller(motion);
+    }
+
+    /// Of several windows with one document, the caret is that of the one with the keyboard.
+    fn tell_where_the_keyboard_is(&self) {
+        let focus = gtk::EventControllerFocus::new();
+        focus.connect_enter(clone!(
+            #[weak(rename_to = view)]
+            self,
+            move |_| view.text_buffer().tell_selection()
+        ));
+        self.add_controller(focus);
     }
 
     /// Takes note of where the caret is on the screen, before others' edits are applied.

@@ -44,7 +44,7 @@ pub const SHORTCUTS: [(gdk::Key, gdk::ModifierType, &str); 4] = [
 ];
 
 /// Takes something back, or does it again.
-type Reversal = fn(&Document) -> Option<Selection>;
+pub type Reversal = fn(&Document) -> Option<Selection>;
 
 /// The keys for that.
 pub const REVERSALS: [(gdk::Key, gdk::ModifierType, Reversal); 3] = [
@@ -121,7 +121,8 @@ impl TextView {
         }
     }
 
-    fn reverse(&self, reverse: Reversal) -> bool {
+    /// Takes something back, or does it again. Whether there was a text for that.
+    pub fn reverse(&self, reverse: Reversal) -> bool {
         let Some(document) = self.text_buffer().document() else {
             return false;
         };

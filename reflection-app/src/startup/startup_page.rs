@@ -3,6 +3,7 @@
 //! went wrong.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -47,8 +48,8 @@ mod imp {
         pub(super) problem: TemplateChild<gtk::Label>,
         pub(super) config: RefCell<Option<Config>>,
         pub(super) choice: RefCell<KeyChoice>,
-        /// Where everything is kept in a run with a key that is not.
-        pub(super) passing: RefCell<Option<PassingFolder>>,
+        /// Where everything is kept in a run with a key that is not; it goes with the last window.
+        pub(super) passing: RefCell<Option<Rc<PassingFolder>>>,
         pub(super) attempt: RefCell<Option<glib::JoinHandle<()>>>,
     }
 
@@ -145,12 +146,20 @@ impl StartupPage {
         self.attempt();
     }
 
+    /// Takes over how the page of another window has opened the library that both show.
+    pub fn share(&self, other: &Self) {
+        let (imp, other) = (self.imp(), other.imp());
+        imp.config.replace(other.config.borrow().clone());
+        imp.choice.replace(other.choice.borrow().clone());
+        imp.passing.replace(other.passing.borrow().clone());
+    }
+
     /// Whether the library that was opened is for this run alone.
     pub fn is_for_this_time(&self) -> bool {
         self.imp().choice.borrow().is_for_this_time
     }
 
-    /// Removes what was for this run alone.
+    /// Removes what was for this run alone, unless another window still needs it.
     pub fn forget_this_time(&self) {
         self.imp().passing.take();
     }
@@ -188,7 +197,7 @@ impl StartupPage {
             folder.path().clone_into(&mut config.data_dir);
         }
         imp.choice.borrow_mut().is_for_this_time = true;
-        imp.passing.replace(Some(folder));
+        imp.passing.replace(Some(Rc::new(folder)));
         self.attempt();
     }
 

@@ -8,9 +8,10 @@ use adw::prelude::*;
 use gtk::glib;
 use reflection_node::Mode;
 
-use super::{Desk, button, config_of, everything, network, says, until};
+use super::{Desk, application, button, config_of, everything, network, says, until};
 use crate::components::file_chooser::answers;
 use crate::config::Config;
+use crate::window::Window;
 
 fn press(desk: &Desk, words: &str) {
     // A dialog that is on its way out can still be seen.
@@ -158,6 +159,19 @@ fn a_key_for_this_time_only_leaves_nothing_behind() {
     let document = desk.document("# For now");
     desk.window.open_document(&document);
     desk.editor(&document);
+    // W8: what it is kept in goes with the last window, not with the first.
+    desk.act("win.new-window", None);
+    let windows = application().windows().into_iter();
+    let mut windows = windows.filter_map(|window| window.downcast::<Window>().ok());
+    let other = windows.find(|window| *window != desk.window).unwrap();
+    desk.window.close();
+    until("the first window is gone", || {
+        !application().windows().contains(desk.window.upcast_ref())
+    });
+    assert!(elsewhere.exists());
+    other.open_document(&document);
+    let desk = Desk { window: other };
+    assert!(desk.editor(&document).is_editable());
     desk.close();
     until("nothing remains", || !elsewhere.exists());
     assert!(!has_key(folder.path()));

@@ -16,6 +16,7 @@ mod opening;
 mod searching;
 mod shortcuts;
 mod together;
+mod windows;
 mod writing;
 
 use std::path::Path;

@@ -70,7 +70,7 @@ impl Desktop {
         }
     }
 
-    /// Until the program knows what it was answered: before that, GLib cannot take a notification
+    /// Until the program knows what it was answered: before that, `GLib` cannot take a notification
     /// back. Answers come in the order of the questions.
     fn answer(&self) {
         let bus = "org.freedesktop.DBus";

@@ -7,7 +7,7 @@ use gettextrs::gettext;
 use gtk::glib;
 use reflection_doc::objects::Document;
 
-use super::{Window, files, identity, imp, people, shelf};
+use super::{Window, beside, files, identity, imp, people, shelf};
 use crate::preferences::PreferencesDialog;
 use crate::share::JoinDialog;
 
@@ -43,6 +43,7 @@ impl Window {
         klass.install_action("win.open-hit", Some(&hit), |window: &Self, _, hit| {
             window.open_hit(hit);
         });
+        Self::install_beside_actions(klass);
         Self::install_shelf_actions(klass);
         Self::install_file_actions(klass);
         Self::install_people_actions(klass);
@@ -52,7 +53,8 @@ impl Window {
     pub(super) fn set_service_actions_enabled(&self, enabled: bool) {
         let here = SERVICE_ACTIONS.iter().chain(&shelf::ACTIONS);
         let there = files::ACTIONS.iter().chain(&people::ACTIONS);
-        for action in here.chain(there).chain(&identity::ACTIONS) {
+        let rest = beside::ACTIONS.iter().chain(&identity::ACTIONS);
+        for action in here.chain(there).chain(rest) {
             self.action_set_enabled(action, enabled);
         }
     }

@@ -52,6 +52,9 @@ impl Window {
         if imp.offered_code.replace(Some(topic)) == Some(topic) {
             return;
         }
+        for sibling in self.siblings() {
+            sibling.imp().offered_code.set(Some(topic));
+        }
         let toast = toast(&gettext("There is a code on the clipboard"));
         toast.set_button_label(Some(&gettext("Join")));
         let text = text.to_owned();

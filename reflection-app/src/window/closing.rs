@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The end of a window: what was typed goes to the disk before the program goes.
+//! The end of a window: what was typed goes to the disk before the program goes with the last one.
 
 use std::time::Duration;
 
@@ -34,6 +34,9 @@ impl Window {
     /// window closes itself.
     pub(super) fn may_close(&self) -> bool {
         let closing = &self.imp().closing;
+        if let (Closing::No, Some(sibling)) = (closing.get(), self.siblings().first()) {
+            self.leave_to(sibling);
+        }
         match (closing.get(), self.service()) {
             (Closing::Done, _) | (Closing::No, None) => true,
             (Closing::Saving, _) => false,

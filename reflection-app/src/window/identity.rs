@@ -37,6 +37,9 @@ impl Window {
             None => {}
             Some(Err(_)) => self.show_toast(&gettext("This file is not the backup of a key")),
             Some(Ok(key)) => {
+                for sibling in self.siblings() {
+                    sibling.close();
+                }
                 self.set_service_actions_enabled(false);
                 imp.set_service(None);
                 imp.stack.set_visible_child_name("startup");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The window: library and page side by side where there is room, one before the other where
-//! there is not.
+//! A window: library and page side by side where there is room, one before the other where there
+//! is not.
 
 mod actions;
+mod beside;
 mod clipboard;
 mod closing;
 mod files;
@@ -58,6 +59,8 @@ mod imp {
         pub(super) pending_code: RefCell<Option<String>>,
         /// The document whose code was offered last.
         pub(super) offered_code: Cell<Option<TopicId>>,
+        /// The id of the document that is to be shown once the library is open.
+        pub(super) pending_document: RefCell<Option<String>>,
         /// Files that are to be imported once the library is open.
         pub(super) pending_files: RefCell<Vec<gio::File>>,
         /// The open library; none while starting.
@@ -111,7 +114,7 @@ mod imp {
             self.startup_page.connect_opened(clone!(
                 #[weak]
                 window,
-                move |_, service| window.show_library(service)
+                move |_, service| window.begin_library(service)
             ));
             self.split_view.connect_show_content_notify(clone!(
                 #[weak]
@@ -142,7 +145,7 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// The window of the application.
+    /// A window of the application.
     pub struct Window(ObjectSubclass<imp::Window>)
         @extends adw::ApplicationWindow, gtk::ApplicationWindow, gtk::Window, gtk::Widget,
         @implements gio::ActionGroup, gio::ActionMap, gtk::Accessible, gtk::Buildable,
@@ -164,6 +167,20 @@ impl Window {
         self.imp().toasts.add_toast(shelf::toast(text));
     }
 
+    /// Takes over a library that was just opened, for this window and those that join it.
+    fn begin_library(&self, service: Service) {
+        keep_own_name(&service);
+        if let Some(application) = self.application().and_downcast::<Application>() {
+            notifications::follow(&application, &service);
+        }
+        self.show_library(service);
+        if !self.join_pending() {
+            self.restore_documents();
+        }
+        self.import_pending();
+        self.look_for_code();
+    }
+
     fn show_library(&self, service: Service) {
         let imp = self.imp();
         let documents = service.documents();
@@ -171,10 +188,6 @@ impl Window {
         let is_passing = imp.startup_page.is_for_this_time();
         imp.library_page.set_is_for_this_time(is_passing);
         imp.welcome_page.set_is_for_this_time(is_passing);
-        keep_own_name(&service);
-        if let Some(application) = self.application().and_downcast::<Application>() {
-            notifications::follow(&application, &service);
-        }
         documents.connect_items_changed(clone!(
             #[weak(rename_to = window)]
             self,
@@ -187,11 +200,6 @@ impl Window {
         imp.set_service(Some(service));
         self.set_service_actions_enabled(true);
         self.show_library_or_welcome(count);
-        if !self.join_pending() {
-            self.restore_document();
-        }
-        self.import_pending();
-        self.look_for_code();
     }
 
     fn show_library_or_welcome(&self, documents: u32) {
@@ -226,7 +234,7 @@ impl Window {
             ));
             imp.split_view.set_content(Some(&page));
             imp.page.replace(Some(page));
-            Self::remember_document(Some(document));
+            self.remember_documents();
         }
         imp.split_view.set_show_content(true);
         self.show_selection();
@@ -236,7 +244,7 @@ impl Window {
     }
 
     /// The document on the page side.
-    pub(super) fn shown_document(&self) -> Option<Document> {
+    pub fn shown_document(&self) -> Option<Document> {
         let page = self.imp().page.borrow();
         page.as_ref().and_then(DocumentPage::document)
     }
@@ -277,7 +285,7 @@ impl Window {
         }
         if imp.split_view.is_collapsed() && !imp.split_view.shows_content() {
             self.leave_page();
-            Self::remember_document(None);
+            self.remember_documents();
             imp.split_view.set_content(Some(&*imp.no_document));
             imp.library_page.focus_list();
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! A window comes back as it was left: its size, its document, the place in it.
+//! Windows come back as they were left: their documents, the place in each, the size of the last.
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -8,34 +8,60 @@ use reflection_doc::objects::Document;
 use super::Window;
 use crate::preferences::settings;
 
+/// Most windows that come back.
+const WINDOWS_MAX: usize = 16;
+
 impl Window {
-    /// Takes the size that the last window had, and keeps the settings up with this one's.
+    /// Takes the size that the last window had, and lets the settings know of this one's.
     pub(super) fn restore_size(&self) {
         let settings = settings();
-        settings.bind("window-width", self, "default-width").build();
-        settings
-            .bind("window-height", self, "default-height")
-            .build();
-        settings.bind("is-maximized", self, "maximized").build();
-    }
-
-    /// Opens the document that was open last, if it is still there.
-    pub(super) fn restore_document(&self) {
-        let settings = settings();
-        let found = settings
-            .string("open-document")
-            .parse()
-            .ok()
-            .and_then(|topic| self.service()?.documents().get(&topic));
-        if let Some(document) = found {
-            self.open_document(&document);
+        for (key, property) in [
+            ("window-width", "default-width"),
+            ("window-height", "default-height"),
+            ("is-maximized", "maximized"),
+        ] {
+            // Windows that are open at the same time do not follow each other.
+            let binding = settings.bind(key, self, property);
+            binding.get().set().get_no_changes().build();
         }
     }
 
-    /// Notes which document is open. A setting that cannot be written is no reason to complain.
-    pub(super) fn remember_document(document: Option<&Document>) {
-        let id = document.map(Document::id).unwrap_or_default();
-        let _ = settings().set_string("open-document", &id);
+    /// Opens the documents that were open last, as far as they are still there, each in a window of
+    /// its own; or the one document that was asked for meanwhile.
+    pub(super) fn restore_documents(&self) {
+        let Some(service) = self.service() else {
+            return;
+        };
+        let asked_for = self.imp().pending_document.take();
+        let remembered = || {
+            let ids = settings().strv("open-documents");
+            ids.iter().map(|id| id.as_str().to_owned()).collect()
+        };
+        let ids: Vec<String> = asked_for.map_or_else(remembered, |id| vec![id]);
+        let documents = service.documents();
+        let found = ids.iter().filter_map(|id| documents.get(&id.parse().ok()?));
+        let mut found = found.take(WINDOWS_MAX);
+        if let Some(document) = found.next() {
+            self.open_document(&document);
+        }
+        let further: Vec<Document> = found.collect();
+        for document in &further {
+            self.open_beside(Some(document));
+        }
+        if !further.is_empty() {
+            self.present();
+        }
+    }
+
+    /// Notes which documents are open, that of this window first. A setting that cannot be written
+    /// is no reason to complain.
+    pub(super) fn remember_documents(&self) {
+        let mut ids: Vec<String> = Vec::new();
+        let siblings = self.siblings();
+        for window in std::iter::once(self).chain(&siblings) {
+            ids.extend(window.shown_document().map(|document| document.id()));
+        }
+        let _ = settings().set_strv("open-documents", ids);
     }
 
     /// Opens a document that a notification told of, now or once the library is open.
@@ -44,7 +70,7 @@ impl Window {
         if let Some(document) = document {
             self.open_document(&document);
         } else if self.service().is_none() {
-            let _ = settings().set_string("open-document", id);
+            self.imp().pending_document.replace(Some(id.to_owned()));
         }
         self.present();
     }

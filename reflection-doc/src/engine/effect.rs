@@ -55,6 +55,13 @@ impl std::fmt::Debug for Effect {
 }
 
 impl Effect {
+    /// Where the step comes from.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Insert { origin, .. } | Self::Delete { origin, .. } => *origin,
+        }
+    }
+
     /// Applies the step to a copy of the text. `None` where it does not fit, which shows a copy
     /// that is not the text any more.
     pub fn apply_to(&self, text: &mut String) -> Option<()> {

@@ -18,6 +18,7 @@ use super::{Document, DocumentPhase, EditRefused, SaveState, Service};
 use crate::engine::Selection;
 
 mod loading;
+mod viewers;
 
 /// Longer than anything here takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);

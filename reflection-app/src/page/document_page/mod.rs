@@ -368,14 +368,23 @@ impl DocumentPage {
             document.connect_changing(clone!(
                 #[weak(rename_to = page)]
                 self,
-                move |_| page.imp().text_view.hold_place()
+                move |_| {
+                    if !page.is_typed_here() {
+                        page.imp().text_view.hold_place();
+                    }
+                }
             )),
             document.connect_changed(clone!(
                 #[weak(rename_to = page)]
                 self,
-                move |_| {
+                move |_, by_others| {
+                    if page.is_typed_here() {
+                        return;
+                    }
                     page.imp().text_view.restore_place();
-                    page.tell_who_is_away();
+                    if by_others {
+                        page.tell_who_is_away();
+                    }
                     page.follow_people();
                     if page.is_previewing() {
                         page.show_phase();
@@ -405,6 +414,11 @@ impl DocumentPage {
             move |_| page.show_state()
         ));
         self.keep(service.upcast_ref(), handler);
+    }
+
+    /// Whether what the document announces at this moment was typed on this page.
+    fn is_typed_here(&self) -> bool {
+        self.imp().text_view.text_buffer().is_handing_over()
     }
 
     fn keep(&self, object: &glib::Object, handler: glib::SignalHandlerId) {

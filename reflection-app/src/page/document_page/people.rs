@@ -7,8 +7,10 @@ use gettextrs::{gettext, ngettext};
 use gtk::glib;
 
 use super::{AUTHORSHIP_DELAY, DocumentPage};
+use crate::application::Application;
 use crate::notifications;
 use crate::page::remote_cursors::RemoteCursor;
+use crate::window::Window;
 
 impl DocumentPage {
     /// Shows where the others are, as they have just said.
@@ -64,9 +66,11 @@ impl DocumentPage {
 
     /// Whoever has another window before them hears of changes by a notification.
     pub(super) fn tell_who_is_away(&self) {
-        let window = self.root().and_downcast::<crate::window::Window>();
-        if let (Some(window), Some(document)) = (window, self.document()) {
-            notifications::shown_changed(&window, &document);
+        let window = self.root().and_downcast::<Window>();
+        let application = window.and_then(|window| window.application());
+        let application = application.and_downcast::<Application>();
+        if let (Some(application), Some(document)) = (application, self.document()) {
+            notifications::shown_changed(&application, &document);
         }
     }
 

@@ -4,8 +4,13 @@
 //! Invariants: the text is in memory from the first [`Document::open`] to the last
 //! [`Document::close`], and longer only while something of it is not on the disk; what was written
 //! before it was loaded is in it afterwards; the save state
-//! says [`SaveState::Saved`] only after the disk has confirmed everything that was typed; what
-//! signals announce comes from others or from commands, never from the edits that were typed.
+//! says [`SaveState::Saved`] only after the disk has confirmed everything that was typed; where
+//! one shows the text, what signals announce comes from others or from commands, never from the
+//! edits that were typed. Where several do, each edit is announced while it is made, for the
+//! others; whoever makes it must not listen meanwhile.
+//!
+//! However many show the text, it is one text with one caret, that of whoever told last, and with
+//! one undo: the last thing done on this device is taken back first, wherever it was done.
 
 mod commands;
 mod commits;
@@ -35,10 +40,11 @@ const COMPARED_DELAY: Duration = Duration::from_millis(500);
 glib::wrapper! {
     /// One document.
     ///
-    /// Signals, all of them about what came from others or from commands, in the order in which it is to be
-    /// applied: `changing` before a group of changes, then `text-inserted (at, text)` and
-    /// `text-deleted (at, count)` in Unicode scalar values, then `changed`. And `deleted`, once
-    /// the document is gone from this device; `people-moved`, when somebody came, went or moved.
+    /// Signals, all of them about what came from others, from commands, or from another place that
+    /// shows the text, in the order in which it is to be applied: `changing` before a group of
+    /// changes, then `text-inserted (at, text)` and `text-deleted (at, count)` in Unicode scalar
+    /// values, then `changed (by-others)`. And `deleted`, once the document is gone from this
+    /// device; `people-moved`, when somebody came, went or moved.
     pub struct Document(ObjectSubclass<properties::Document>);
 }
 
@@ -97,10 +103,17 @@ impl Document {
             .unwrap_or_default()
     }
 
-    /// Where the caret was when somebody looked at it here last, in Unicode scalar values. The text
-    /// may have become shorter since.
+    /// Where the caret is, if the text is shown here already, or else was when somebody looked at
+    /// it here last, in Unicode scalar values. The text may have become shorter since.
     pub fn last_caret(&self) -> u32 {
-        self.imp().last_caret.get()
+        let imp = self.imp();
+        match imp.session().filter(|_| imp.viewers.get() > 0) {
+            Some(session) => {
+                let caret = session.engine.borrow().selection().caret;
+                u32::try_from(caret).unwrap_or(u32::MAX)
+            }
+            None => imp.last_caret.get(),
+        }
     }
 
     /// Takes note that somebody looked at it, and where the caret was left.
@@ -146,7 +159,7 @@ impl Document {
         self.imp().access.get()
     }
 
-    /// Calls back before a group of changes from others.
+    /// Calls back before a group of changes that were not typed where this is listened to.
     pub fn connect_changing<F: Fn(&Self) + 'static>(&self, f: F) -> glib::SignalHandlerId {
         self.connect_closure(
             "changing",
@@ -155,16 +168,16 @@ impl Document {
         )
     }
 
-    /// Calls back after a group of changes from others.
-    pub fn connect_changed<F: Fn(&Self) + 'static>(&self, f: F) -> glib::SignalHandlerId {
+    /// Calls back after such a group, with whether others made any of it.
+    pub fn connect_changed<F: Fn(&Self, bool) + 'static>(&self, f: F) -> glib::SignalHandlerId {
         self.connect_closure(
             "changed",
             false,
-            glib::closure_local!(move |document: &Self| f(document)),
+            glib::closure_local!(move |document: &Self, by_others: bool| f(document, by_others)),
         )
     }
 
-    /// Calls back for each insertion by others.
+    /// Calls back for each insertion.
     pub fn connect_text_inserted<F: Fn(&Self, u32, &str) + 'static>(
         &self,
         f: F,
@@ -176,7 +189,7 @@ impl Document {
         )
     }
 
-    /// Calls back for each deletion by others.
+    /// Calls back for each deletion.
     pub fn connect_text_deleted<F: Fn(&Self, u32, u32) + 'static>(
         &self,
         f: F,

@@ -180,7 +180,9 @@ impl ObjectImpl for Document {
         static SIGNALS: LazyLock<Vec<Signal>> = LazyLock::new(|| {
             vec![
                 Signal::builder("changing").build(),
-                Signal::builder("changed").build(),
+                Signal::builder("changed")
+                    .param_types([bool::static_type()])
+                    .build(),
                 Signal::builder("text-inserted")
                     .param_types([u32::static_type(), String::static_type()])
                     .build(),

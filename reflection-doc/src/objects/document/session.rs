@@ -14,7 +14,7 @@ use super::cursors::Others;
 use super::properties::Document;
 use super::{DocumentPhase, EditRefused, SaveState, Trouble};
 use crate::company::Company;
-use crate::engine::{Effect, Engine, Pace};
+use crate::engine::{Effect, Engine, Origin, Pace};
 use crate::open_document::{HeldTurn, OpenDocument, Publisher};
 
 /// Pause between attempts to let go of a text that could not be saved.
@@ -170,6 +170,7 @@ impl Document {
         self.change(|engine| engine.edit(at as usize, delete as usize, insert))??;
         self.changed();
         self.obj().say_place_soon();
+        self.show_elsewhere(at as usize, delete as usize, insert);
         Ok(())
     }
 
@@ -199,6 +200,23 @@ impl Document {
             session.pace.borrow_mut().edited();
             session.wake();
         }
+    }
+
+    /// Announces an edit where more than one show the text. Whoever made it does not listen
+    /// meanwhile.
+    fn show_elsewhere(&self, at: usize, count: usize, insert: &str) {
+        if self.viewers.get() < 2 {
+            return;
+        }
+        let (origin, mut effects) = (Origin::Local, Vec::new());
+        if count > 0 {
+            effects.push(Effect::Delete { at, count, origin });
+        }
+        if !insert.is_empty() {
+            let text = insert.to_owned();
+            effects.push(Effect::Insert { at, text, origin });
+        }
+        self.announce(&effects);
     }
 
     /// Takes over what the node delivered and announces what it changed.
@@ -269,7 +287,9 @@ impl Document {
                 }
             }
         }
-        object.emit_by_name::<()>("changed", &[]);
+        let is_by_others = |effect: &Effect| matches!(effect.origin(), Origin::Remote(_));
+        let by_others = effects.iter().any(is_by_others);
+        object.emit_by_name::<()>("changed", &[&by_others]);
     }
 
     /// Title and length, from the text itself.
