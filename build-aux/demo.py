@@ -303,13 +303,12 @@ class Person:
             return None
         return text
 
-    def picture(self, path, of_other_window=False):
+    def picture(self, path):
         """Of the window's part of the screen: popovers are windows of their own and are to be seen too.
 
-        Or of another window of the application, the one that is above all. Returns width and height.
+        Returns width and height.
         """
-        window = run("xdotool", "getactivewindow") if of_other_window else str(self.window)
-        lines = run("xdotool", "getwindowgeometry", "--shell", window).splitlines()
+        lines = run("xdotool", "getwindowgeometry", "--shell", str(self.window)).splitlines()
         place = dict(line.split("=", 1) for line in lines)
         crop = "{WIDTH}x{HEIGHT}+{X}+{Y}".format(**place)
         run("import", "-window", "root", "-crop", crop, "+repage", str(path))

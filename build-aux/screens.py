@@ -181,7 +181,7 @@ class Walk:
         self.see("preferences", anna, lambda: (anna.keys("ctrl+comma"), anna.find("Notify of Changes")), back=())
         self.see("preferences-text", anna, lambda: (anna.choose("Text"), anna.find("Wrap Long Lines")), back=())
         self.see("preferences-network", anna, lambda: (anna.choose("Network"), anna.find("Connect To")))
-        self.see("shortcuts", anna, lambda: (anna.keys("ctrl+question"), anna.find("Shortcuts")))
+        self.see("shortcuts", anna, lambda: (anna.keys("ctrl+question"), anna.find("Keyboard Shortcuts")))
         self.see("about", anna, lambda: anna.menu("Main Menu", "a"))
 
     def document(self, anna):

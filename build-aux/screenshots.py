@@ -41,8 +41,6 @@ REST_LIMIT_S = 4
 POLL_S = 0.15
 # As libadwaita rounds a window.
 CORNER = 15
-# Windows of their own, which are as large as they like.
-WINDOWS = {"shortcuts"}
 
 
 def set_dots_per_inch(dots):
@@ -76,7 +74,7 @@ class Photographer:
             # A pointer that rests on something makes it look chosen.
             run("xdotool", "mousemove", "0", "899")
             time.sleep(POLL_S)
-            width, height = person.picture(path, screen in WINDOWS)
+            width, height = person.picture(path)
             now = hashlib.sha256(path.read_bytes()).digest()
             if now == before or time.monotonic() > end:
                 break

@@ -13,6 +13,7 @@ use reflection_doc::objects::Document;
 
 use crate::config::{self, APP_ID, Config, VERSION};
 use crate::preferences::{Appearance, settings};
+use crate::shortcuts::shortcuts_dialog;
 use crate::window::Window;
 
 /// Exit code of wrong use, as the command line program has it.
@@ -200,6 +201,12 @@ impl Application {
             gio::ActionEntry::builder("about")
                 .activate(|application: &Self, _, _| application.show_about())
                 .build(),
+            gio::ActionEntry::builder("shortcuts")
+                .activate(|application: &Self, _, _| {
+                    let window = application.active_window();
+                    shortcuts_dialog(application.upcast_ref()).present(window.as_ref());
+                })
+                .build(),
             gio::ActionEntry::builder("open-document")
                 .parameter_type(Some(glib::VariantTy::STRING))
                 .activate(|application: &Self, _, id| {
@@ -222,6 +229,7 @@ impl Application {
                 .build(),
         ]);
         self.set_accels_for_action("app.quit", &["<Control>q"]);
+        self.set_accels_for_action("app.shortcuts", &["<Control>question"]);
         self.set_accels_for_action("window.close", &["<Control>w"]);
         self.set_accels_for_action("win.new-document", &["<Control>n"]);
         self.set_accels_for_action("win.new-window", &["<Control><Shift>n"]);

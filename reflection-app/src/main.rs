@@ -35,6 +35,7 @@ mod people;
 mod preferences;
 mod preview;
 mod share;
+mod shortcuts;
 mod startup;
 #[cfg(test)]
 mod stories;

@@ -17,7 +17,7 @@ use super::zoom_controls::ZoomControls;
 /// A key with what is held down with it.
 type Key = (gdk::Key, gdk::ModifierType);
 
-/// The keys that open the menu of a document. What is added here and below belongs into the window
+/// The keys that open the menu of a document. What is added here and below belongs into the dialog
 /// of shortcuts, too.
 pub const MENU_KEYS: [Key; 2] = [
     (gdk::Key::F10, gdk::ModifierType::SHIFT_MASK),

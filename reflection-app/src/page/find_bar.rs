@@ -26,6 +26,8 @@ mod imp {
         #[template_child]
         pub(super) revealer: TemplateChild<gtk::Revealer>,
         #[template_child]
+        pub(super) find_row: TemplateChild<gtk::Box>,
+        #[template_child]
         pub(super) find_entry: TemplateChild<gtk::Entry>,
         #[template_child]
         pub(super) count_label: TemplateChild<gtk::Label>,
@@ -82,6 +84,15 @@ glib::wrapper! {
 }
 
 impl FindBar {
+    /// Says whether there is no room for everything beside each other.
+    pub fn set_is_tight(&self, is_tight: bool) {
+        self.imp().find_row.set_orientation(if is_tight {
+            gtk::Orientation::Vertical
+        } else {
+            gtk::Orientation::Horizontal
+        });
+    }
+
     /// Searches the text of this view.
     pub fn set_view(&self, view: &TextView) {
         // Set once, by the page that has both.

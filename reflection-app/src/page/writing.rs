@@ -35,7 +35,7 @@ const COMMANDS: [Command; 6] = [
 const CONTROL: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK;
 const SHIFT: gdk::ModifierType = gdk::ModifierType::SHIFT_MASK;
 
-/// The keys of these. What is added here belongs into the window of shortcuts, too.
+/// The keys of these. What is added here belongs into the dialog of shortcuts, too.
 pub const SHORTCUTS: [(gdk::Key, gdk::ModifierType, &str); 4] = [
     (gdk::Key::b, CONTROL, "text.bold"),
     (gdk::Key::i, CONTROL, "text.italic"),

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The window of shortcuts tells of all that there are, and of no others.
+//! The dialog of shortcuts tells of all that there are, and of no others.
 
 use std::collections::BTreeSet;
 
+use gtk::gdk;
 use gtk::prelude::*;
-use gtk::{gdk, glib};
 
 use super::application;
 use crate::library::{DELETE_KEYS, MENU_KEYS};
 use crate::page::{REVERSALS, SHORTCUTS, TEXT_SHORTCUTS};
-
-const OVERLAY: &str = "/app/reflection/Reflection/gtk/help-overlay.ui";
-/// Set by GTK for the window of shortcuts itself.
-const OVERLAY_KEY: &str = "<Control>question";
+use crate::shortcuts::groups;
 
 /// One way of writing for each key.
 fn name(key: gdk::Key, modifiers: gdk::ModifierType) -> String {
@@ -28,7 +25,7 @@ fn parsed(accelerators: &str) -> impl Iterator<Item = String> {
 
 /// D3: what can be pressed is told.
 #[gtk::test]
-fn the_window_of_shortcuts_tells_of_all_of_them() {
+fn the_dialog_of_shortcuts_tells_of_all_of_them() {
     let application = application();
     let actions = application.list_action_descriptions();
     let mut can_be_pressed: BTreeSet<String> = actions
@@ -37,30 +34,17 @@ fn the_window_of_shortcuts_tells_of_all_of_them() {
         .flat_map(|accelerator| parsed(&accelerator).collect::<Vec<_>>())
         .collect();
     assert!(can_be_pressed.len() > 10, "{can_be_pressed:?}");
-    can_be_pressed.extend(parsed(OVERLAY_KEY));
     let keys = SHORTCUTS.iter().chain(&TEXT_SHORTCUTS);
     can_be_pressed.extend(keys.map(|(key, modifiers, _)| name(*key, *modifiers)));
     can_be_pressed.extend(REVERSALS.iter().map(|(key, held, _)| name(*key, *held)));
     let keys = MENU_KEYS.iter().chain(&DELETE_KEYS);
     can_be_pressed.extend(keys.map(|(key, modifiers)| name(*key, *modifiers)));
 
-    let builder = gtk::Builder::from_resource(OVERLAY);
     let mut is_told = BTreeSet::new();
-    for object in builder.objects() {
-        if object.find_property("accelerator").is_none() {
-            continue;
-        }
-        let of = |property| object.property::<Option<glib::GString>>(property);
-        is_told.extend(of("accelerator").iter().flat_map(|keys| parsed(keys)));
-        match of("action-name").as_deref() {
-            Some("win.show-help-overlay") => is_told.extend(parsed(OVERLAY_KEY)),
-            Some(action) => {
-                let keys = application.accels_for_action(action);
-                assert!(!keys.is_empty(), "{action} has no key");
-                is_told.extend(keys.iter().flat_map(|keys| parsed(keys)));
-            }
-            None => {}
-        }
+    for shortcut in groups().iter().flat_map(|group| &group.shortcuts) {
+        let keys = shortcut.keys.accelerators(application.upcast_ref());
+        assert!(!keys.is_empty(), "{} has no key", shortcut.title);
+        is_told.extend(keys.iter().flat_map(|key| parsed(key)));
     }
     let untold: Vec<_> = can_be_pressed.difference(&is_told).collect();
     let dead: Vec<_> = is_told.difference(&can_be_pressed).collect();

@@ -42,7 +42,7 @@ const SAVED_DELAY: Duration = Duration::from_millis(350);
 const CONTROL: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK;
 const CONTROL_SHIFT: gdk::ModifierType = CONTROL.union(gdk::ModifierType::SHIFT_MASK);
 
-/// The keys of the page. What is added here belongs into the window of shortcuts, too.
+/// The keys of the page. What is added here belongs into the dialog of shortcuts, too.
 pub const SHORTCUTS: [(gdk::Key, gdk::ModifierType, &str); 9] = [
     (gdk::Key::s, CONTROL_SHIFT, "page.share"),
     (gdk::Key::f, CONTROL, "page.find"),
@@ -79,6 +79,9 @@ mod imp {
         pub(super) preview_view: TemplateChild<PreviewView>,
         #[template_child]
         pub(super) narrow: TemplateChild<adw::Breakpoint>,
+        /// With large text; in place of the other.
+        #[template_child]
+        pub(super) tight: TemplateChild<adw::Breakpoint>,
         #[template_child]
         pub(super) header_bar: TemplateChild<adw::HeaderBar>,
         #[template_child]
@@ -225,16 +228,24 @@ mod imp {
                     page.focus_text();
                 }
             ));
-            self.narrow.connect_apply(clone!(
-                #[weak]
-                page,
-                move |_| page.move_buttons_down()
-            ));
-            self.narrow.connect_unapply(clone!(
-                #[weak]
-                page,
-                move |_| page.move_buttons_up()
-            ));
+            for (breakpoint, is_tight) in [(&self.narrow, false), (&self.tight, true)] {
+                breakpoint.connect_apply(clone!(
+                    #[weak]
+                    page,
+                    move |_| {
+                        page.move_buttons_down();
+                        page.imp().find_bar.set_is_tight(is_tight);
+                    }
+                ));
+                breakpoint.connect_unapply(clone!(
+                    #[weak]
+                    page,
+                    move |_| {
+                        page.move_buttons_up();
+                        page.imp().find_bar.set_is_tight(false);
+                    }
+                ));
+            }
             let try_again = |page: &super::DocumentPage| {
                 if let Some(document) = page.document() {
                     document.reopen();
