@@ -76,7 +76,8 @@ async fn what_a_device_knows_of_a_document_survives_and_goes_with_it() {
     let plan = library.create("# Plan\n\n- first\n- second").await.unwrap();
     library.set_pinned(&plan, true).await.unwrap();
     library.set_archived(&plan, true).await.unwrap();
-    library.used(&plan, 7).await.unwrap();
+    library.used(&plan).await.unwrap();
+    library.left_at(&plan, 7).await.unwrap();
     let mute = AuthorKey::generate().id();
     library.set_muted(&mute, true).await.unwrap();
     library.close(DEADLINE).await;

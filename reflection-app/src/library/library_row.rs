@@ -23,7 +23,7 @@ const AVATAR_SIZE: i32 = 20;
 const SHOWN: [&str; 10] = [
     "title",
     "preview",
-    "updated-us",
+    "last-use-us",
     "is-unread",
     "is-waiting",
     "is-pinned",
@@ -295,7 +295,7 @@ impl LibraryRow {
 
 /// State and time, the state only where it is not the usual one.
 fn subtitle(document: &Document) -> String {
-    let time = when(document.updated_us());
+    let time = when(document.last_use_us());
     let state = if document.is_waiting() {
         return gettext("Waiting for the others");
     } else if document.chars() == 0 {
@@ -307,7 +307,7 @@ fn subtitle(document: &Document) -> String {
     } else {
         return time;
     };
-    // Translators: the state of a document and when it was changed, such as “Archived · Yesterday”.
+    // Translators: the state of a document and when it was used last, such as “Archived · Yesterday”.
     pgettext("document row", "{state} · {time}")
         .replace("{state}", &state)
         .replace("{time}", &time)

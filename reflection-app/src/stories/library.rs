@@ -37,6 +37,48 @@ fn documents_are_pinned_and_put_away() {
     desk.close();
 }
 
+/// L1: the last used document is first, whether it was opened or changed, also after a restart.
+#[gtk::test]
+fn the_last_used_document_is_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let (one, two, three) = (
+        desk.document("# One"),
+        desk.document("# Two"),
+        desk.document("# Three"),
+    );
+    let order = |desk: &Desk| -> Vec<String> {
+        let documents = desk.service().documents().to_vec();
+        documents.iter().map(Document::title).collect()
+    };
+    assert_eq!(order(&desk), ["Three", "Two", "One"]);
+    desk.window.open_document(&one);
+    desk.editor(&one);
+    assert_eq!(order(&desk), ["One", "Three", "Two"], "it was opened");
+    let two_s_time = two.last_use_us();
+    desk.window.open_document(&two);
+    let editor = desk.editor(&two);
+    assert!(two.last_use_us() > two_s_time && two.last_use_us() > one.last_use_us());
+    desk.window.open_document(&three);
+    desk.editor(&three);
+    assert_eq!(order(&desk), ["Three", "Two", "One"], "leaving is no use");
+    drop(editor);
+    desk.window.open_document(&two);
+    let editor = desk.editor(&two);
+    let buffer = editor.text_buffer();
+    buffer.insert(&mut buffer.end_iter(), " more");
+    let opened = two.last_use_us();
+    until("it is changed", || two.last_use_us() > opened);
+    desk.close();
+    let desk = Desk::open(folder.path());
+    assert_eq!(order(&desk), ["Two more", "Three", "One"]);
+    // It was restored, and so used; another one that is opened comes before it.
+    let one = desk.listed(&one.topic().unwrap());
+    desk.window.open_document(&one);
+    assert_eq!(order(&desk), ["One", "Two more", "Three"]);
+    desk.close();
+}
+
 /// L6: an empty document that nobody wrote in is not there at the next start.
 #[gtk::test]
 fn untouched_documents_do_not_lie_about() {

@@ -36,9 +36,9 @@ pub struct LocalState {
     pub is_pinned: bool,
     /// Whether it is put away.
     pub is_archived: bool,
-    /// When somebody looked at it here last, microseconds since 1970; 0 for never.
+    /// When somebody opened it here last, microseconds since 1970; 0 for never.
     pub used_us: u64,
-    /// Where the caret was then: Unicode scalar values before it. The text may have become
+    /// Where the caret was left: Unicode scalar values before it. The text may have become
     /// shorter since.
     pub caret: u64,
 }
@@ -184,15 +184,26 @@ impl Library {
             .await?)
     }
 
-    /// Takes note that a document was looked at, and where the caret was left.
-    pub async fn used(&self, topic: &TopicId, caret: u64) -> Result<(), LibraryError> {
+    /// Takes note that a document is opened.
+    pub async fn used(&self, topic: &TopicId) -> Result<(), LibraryError> {
+        self.keep_number(topic, "used_us", now_us()).await
+    }
+
+    /// Takes note of where the caret was left.
+    pub async fn left_at(&self, topic: &TopicId, caret: u64) -> Result<(), LibraryError> {
+        self.keep_number(topic, "caret", caret).await
+    }
+
+    async fn keep_number(
+        &self,
+        topic: &TopicId,
+        column: &'static str,
+        number: u64,
+    ) -> Result<(), LibraryError> {
         let topic = *topic;
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
         self.node
-            .write(move |connection| {
-                set(connection, &topic, "used_us", number(now_us()))?;
-                set(connection, &topic, "caret", number(caret))
-            })
+            .write(move |connection| set(connection, &topic, column, number))
             .await?;
         Ok(())
     }

@@ -213,7 +213,7 @@ impl Library {
         Ok((loaded.engine, loaded.stream, publisher))
     }
 
-    /// All documents, the one that changed last first.
+    /// All documents, the one that was used last first.
     pub async fn documents(&self) -> Result<Vec<DocumentSummary>, LibraryError> {
         let mut states = self.node.read(summary::all).await?;
         let mut summaries = Vec::new();
@@ -223,7 +223,7 @@ impl Library {
                 summaries.extend(self.summarise(info, state).await?);
             }
         }
-        summaries.sort_by_key(|summary| std::cmp::Reverse(summary.updated_us));
+        summaries.sort_by_key(|summary| std::cmp::Reverse(summary.last_use_us()));
         Ok(summaries)
     }
 

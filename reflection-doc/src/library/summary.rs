@@ -66,6 +66,11 @@ impl std::fmt::Debug for DocumentSummary {
 }
 
 impl DocumentSummary {
+    /// When it was changed, or opened on this device, whichever was later; microseconds since 1970.
+    pub fn last_use_us(&self) -> u64 {
+        self.updated_us.max(self.local.used_us)
+    }
+
     pub(super) fn new(info: DocumentInfo, state: StoredSummary) -> Self {
         Self {
             topic: info.topic,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! All documents of this device as a list model: first the pinned ones, last those put away, and
-//! among each the last changed first.
+//! among each the last used first.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -77,7 +77,7 @@ fn place(document: &Document) -> (bool, bool, Reverse<u64>) {
     (
         document.is_archived(),
         !document.is_pinned(),
-        Reverse(document.updated_us()),
+        Reverse(document.last_use_us()),
     )
 }
 
@@ -122,7 +122,7 @@ impl Documents {
             return known;
         }
         let document = Document::new(library, summary);
-        for property in ["updated-us", "is-pinned", "is-archived"] {
+        for property in ["last-use-us", "is-pinned", "is-archived"] {
             document.connect_notify_local(
                 Some(property),
                 glib::clone!(

@@ -74,6 +74,7 @@ impl Document {
     pub fn open(&self) {
         let imp = self.imp();
         imp.viewers.set(imp.viewers.get() + 1);
+        imp.note_opening();
         imp.load();
     }
 
@@ -116,13 +117,13 @@ impl Document {
         }
     }
 
-    /// Takes note that somebody looked at it, and where the caret was left.
+    /// Takes note of where the caret was left.
     pub async fn left_at(&self, caret: u32) {
         let imp = self.imp();
         imp.last_caret.set(caret);
         if let Some((library, topic)) = imp.handles() {
             // The next showing begins elsewhere, and nothing worse.
-            let _ = library.used(&topic, caret.into()).await;
+            let _ = library.left_at(&topic, caret.into()).await;
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Document {
     pub(super) is_marking_read: Cell<bool>,
     /// Where the caret was when somebody looked at it last.
     pub(super) last_caret: Cell<u32>,
+    /// When it was opened here last, microseconds since 1970; 0 for never.
+    pub(super) used_us: Cell<u64>,
     /// Whether it was asked who takes part.
     pub(super) has_met_people: Cell<bool>,
     /// The names and colours that those who are here say they have.
@@ -65,6 +67,9 @@ pub struct Document {
     /// When something last changed, microseconds since 1970.
     #[property(get)]
     updated_us: Cell<u64>,
+    /// When it was changed, or opened on this device, whichever was later; microseconds since 1970.
+    #[property(get)]
+    last_use_us: Cell<u64>,
     /// How many Unicode scalar values the text has.
     #[property(get)]
     chars: Cell<u64>,
@@ -137,6 +142,7 @@ impl Default for Document {
             is_joined: Cell::default(),
             is_marking_read: Cell::default(),
             last_caret: Cell::default(),
+            used_us: Cell::default(),
             has_met_people: Cell::default(),
             said: RefCell::default(),
             known: RefCell::default(),
@@ -146,6 +152,7 @@ impl Default for Document {
             id: RefCell::default(),
             title: RefCell::default(),
             updated_us: Cell::default(),
+            last_use_us: Cell::default(),
             chars: Cell::default(),
             is_unread: Cell::default(),
             preview: RefCell::default(),
@@ -217,6 +224,7 @@ macro_rules! setters {
 
 setters! {
     set_updated_us, notify_updated_us, updated_us: u64;
+    set_last_use_us, notify_last_use_us, last_use_us: u64;
     set_chars, notify_chars, chars: u64;
     set_is_unread, notify_is_unread, is_unread: bool;
     set_is_pinned, notify_is_pinned, is_pinned: bool;
@@ -257,6 +265,7 @@ impl Document {
         self.set_access(summary.access);
         self.is_joined.set(summary.is_joined);
         self.set_updated_us(summary.updated_us);
+        self.used(summary.local.used_us);
         self.set_copies(summary.copies);
         self.set_is_pinned(summary.local.is_pinned);
         self.set_is_archived(summary.local.is_archived);
@@ -271,6 +280,13 @@ impl Document {
             self.set_is_unread(summary.unread);
         }
         self.refresh_waiting();
+    }
+
+    /// Takes note of a change, or of an opening at `used_us`.
+    pub(super) fn used(&self, used_us: u64) {
+        let used_us = used_us.max(self.used_us.get());
+        self.used_us.set(used_us);
+        self.set_last_use_us(used_us.max(self.updated_us.get()));
     }
 
     pub(super) fn set_access(&self, access: Access) {

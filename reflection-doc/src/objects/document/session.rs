@@ -52,6 +52,17 @@ impl Document {
         self.session.borrow().clone()
     }
 
+    /// Takes note that somebody opens it.
+    pub(super) fn note_opening(&self) {
+        self.used(now_us());
+        if let Some((library, topic)) = self.handles() {
+            self.tasks.spawn(async move {
+                // Without it the list is in another order after a restart, and nothing worse.
+                let _ = library.used(&topic).await;
+            });
+        }
+    }
+
     pub(super) fn begin_session(&self, mut opened: OpenDocument) {
         let draft = self.draft.take();
         let effects = draft.map_or_else(Vec::new, |draft| {
@@ -236,6 +247,7 @@ impl Document {
         if let Some(newest_us) = batch.iter().map(|delivered| delivered.time_us).max() {
             // Clocks of others may be wrong; nothing was changed in the future.
             self.set_updated_us(newest_us.min(now_us()).max(self.obj().updated_us()));
+            self.used(0);
         }
         if !effects.is_empty() {
             self.announce(&effects);
