@@ -4,19 +4,15 @@
 //! All questions go through here, so that a test can say beforehand what is chosen: the dialog
 //! belongs to the desktop, and there is none before a screen that nobody sees.
 
-use gtk::gio;
 use gtk::prelude::*;
+use gtk::{gio, glib};
 
 /// Asks for a file that is there.
 pub async fn open(
     dialog: &gtk::FileDialog,
     parent: Option<&impl IsA<gtk::Window>>,
 ) -> Option<gio::File> {
-    #[cfg(test)]
-    if let Some(chosen) = answers::next() {
-        return chosen.into_iter().next();
-    }
-    dialog.open_future(parent).await.ok()
+    one(dialog.open_future(parent)).await
 }
 
 /// Asks for some files that are there.
@@ -24,15 +20,11 @@ pub async fn open_several(
     dialog: &gtk::FileDialog,
     parent: Option<&impl IsA<gtk::Window>>,
 ) -> Vec<gio::File> {
-    #[cfg(test)]
-    if let Some(chosen) = answers::next() {
-        return chosen;
-    }
-    let chosen = dialog.open_multiple_future(parent).await;
-    chosen.map_or_else(
-        |_| Vec::new(),
-        |files| files.iter().filter_map(Result::ok).collect(),
-    )
+    let asking = dialog.open_multiple_future(parent);
+    chosen(asking, |files| {
+        files.iter().filter_map(Result::ok).collect()
+    })
+    .await
 }
 
 /// Asks where a file is to be.
@@ -40,11 +32,7 @@ pub async fn save(
     dialog: &gtk::FileDialog,
     parent: Option<&impl IsA<gtk::Window>>,
 ) -> Option<gio::File> {
-    #[cfg(test)]
-    if let Some(chosen) = answers::next() {
-        return chosen.into_iter().next();
-    }
-    dialog.save_future(parent).await.ok()
+    one(dialog.save_future(parent)).await
 }
 
 /// Asks for a folder.
@@ -52,11 +40,23 @@ pub async fn folder(
     dialog: &gtk::FileDialog,
     parent: Option<&impl IsA<gtk::Window>>,
 ) -> Option<gio::File> {
+    one(dialog.select_folder_future(parent)).await
+}
+
+async fn one(asking: impl Future<Output = Result<gio::File, glib::Error>>) -> Option<gio::File> {
+    chosen(asking, |file| vec![file]).await.into_iter().next()
+}
+
+/// What is chosen. The dialog appears when it is waited for, and not before.
+async fn chosen<T>(
+    asking: impl Future<Output = Result<T, glib::Error>>,
+    files: impl FnOnce(T) -> Vec<gio::File>,
+) -> Vec<gio::File> {
     #[cfg(test)]
-    if let Some(chosen) = answers::next() {
-        return chosen.into_iter().next();
+    if let Some(answer) = answers::next() {
+        return answer;
     }
-    dialog.select_folder_future(parent).await.ok()
+    asking.await.map(files).unwrap_or_default()
 }
 
 /// What a test says beforehand.

@@ -2,3 +2,6 @@
 //! What several screens use.
 
 pub mod file_chooser;
+mod opening_view;
+
+pub use opening_view::OpeningView;

@@ -5,7 +5,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -18,11 +17,8 @@ use reflection_node::identity::AuthorKey;
 
 use super::passing_folder::PassingFolder;
 use super::{Explanation, KeyChoice, choose_key, start};
-use crate::components::file_chooser;
+use crate::components::{OpeningView, file_chooser};
 use crate::config::Config;
-
-/// Shorter waits show no spinner, which would only flash.
-const SPINNER_DELAY: Duration = Duration::from_millis(400);
 
 mod imp {
     use super::*;
@@ -31,11 +27,7 @@ mod imp {
     #[template(file = "src/startup/startup_page.blp")]
     pub struct StartupPage {
         #[template_child]
-        pub(super) stack: TemplateChild<gtk::Stack>,
-        #[template_child]
-        pub(super) failed: TemplateChild<adw::StatusPage>,
-        #[template_child]
-        pub(super) again_button: TemplateChild<gtk::Button>,
+        pub(super) opening_view: TemplateChild<OpeningView>,
         #[template_child]
         pub(super) key_file_button: TemplateChild<gtk::Button>,
         #[template_child]
@@ -60,6 +52,7 @@ mod imp {
         type ParentType = adw::Bin;
 
         fn class_init(klass: &mut Self::Class) {
+            OpeningView::ensure_type();
             klass.bind_template();
         }
 
@@ -83,7 +76,7 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             let page = self.obj();
-            self.again_button.connect_clicked(clone!(
+            self.opening_view.connect_again(clone!(
                 #[weak]
                 page,
                 move |_| page.attempt()
@@ -261,20 +254,11 @@ impl StartupPage {
         let Some(config) = imp.config.borrow().clone() else {
             return;
         };
-        imp.stack.set_visible_child_name("nothing");
+        imp.opening_view.begin();
         let page = self.downgrade();
         let choice = imp.choice.borrow().clone();
         let attempt = glib::spawn_future_local(async move {
-            let mut opening = Box::pin(start(config, choice));
-            let in_time = glib::future_with_timeout(SPINNER_DELAY, opening.as_mut()).await;
-            let opened = if let Ok(opened) = in_time {
-                opened
-            } else {
-                if let Some(page) = page.upgrade() {
-                    page.imp().stack.set_visible_child_name("opening");
-                }
-                opening.await
-            };
+            let opened = start(config, choice).await;
             let Some(page) = page.upgrade() else { return };
             match opened {
                 Ok(service) => {
@@ -293,16 +277,14 @@ impl StartupPage {
 
     fn explain(&self, explanation: &Explanation) {
         let imp = self.imp();
-        imp.failed.set_title(&explanation.title);
-        imp.failed
-            .set_description(Some(&glib::markup_escape_text(&explanation.description)));
-        imp.failed.set_icon_name(Some(explanation.icon_name));
         imp.key_file_button.set_visible(explanation.offers_key_file);
         imp.passing_button.set_visible(explanation.offers_key_file);
         imp.identity_button.set_visible(explanation.offers_identity);
         imp.folder_button.set_visible(explanation.offers_folder);
         imp.problem.set_visible(false);
-        imp.stack.set_visible_child_name("failed");
-        imp.again_button.grab_focus();
+        let (title, description) = (&explanation.title, &explanation.description);
+        imp.opening_view
+            .fail(explanation.icon_name, title, description, true);
+        imp.opening_view.focus_again();
     }
 }

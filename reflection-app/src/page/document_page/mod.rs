@@ -24,6 +24,7 @@ use super::outline_popover::OutlinePopover;
 use super::printing;
 use super::statistics_dialog::statistics_dialog;
 use super::text_view::TextView;
+use crate::components::OpeningView;
 use crate::history::HistoryDialog;
 use crate::library::display_title;
 use crate::people::{AvatarStack, PeoplePopover};
@@ -31,8 +32,6 @@ use crate::preferences::settings;
 use crate::preview::PreviewView;
 use crate::share::SharePopover;
 
-/// Shorter waits show no spinner, which would only flash.
-const SPINNER_DELAY: Duration = Duration::from_millis(300);
 /// How long the text has to be quiet before it is marked anew who wrote it.
 const AUTHORSHIP_DELAY: Duration = Duration::from_millis(300);
 /// How long everything has to be saved before the page says so. It never says so too early; this
@@ -107,9 +106,7 @@ mod imp {
         #[template_child]
         pub(super) stack: TemplateChild<gtk::Stack>,
         #[template_child]
-        pub(super) failed: TemplateChild<adw::StatusPage>,
-        #[template_child]
-        pub(super) again_button: TemplateChild<gtk::Button>,
+        pub(super) opening_view: TemplateChild<OpeningView>,
         #[template_child]
         pub(super) text_view: TemplateChild<TextView>,
         pub(super) document: OnceCell<Document>,
@@ -120,8 +117,6 @@ mod imp {
         pub(super) wants_focus: Cell<bool>,
         /// What is to be selected once the text is there, in characters.
         pub(super) wanted_place: RefCell<Option<Range<u32>>>,
-        /// Waiting to show a spinner.
-        pub(super) spinner: RefCell<Option<glib::SourceId>>,
         /// What the label says of saving, which follows the truth with a delay in one direction.
         pub(super) said_state: Cell<SaveState>,
         pub(super) saved: RefCell<Option<glib::SourceId>>,
@@ -134,6 +129,7 @@ mod imp {
         type ParentType = adw::NavigationPage;
 
         fn class_init(klass: &mut Self::Class) {
+            OpeningView::ensure_type();
             TextView::ensure_type();
             FindBar::ensure_type();
             PreviewView::ensure_type();
@@ -251,7 +247,7 @@ mod imp {
                     document.reopen();
                 }
             };
-            self.again_button.connect_clicked(clone!(
+            self.opening_view.connect_again(clone!(
                 #[weak]
                 page,
                 move |_| try_again(&page)
@@ -317,7 +313,7 @@ impl DocumentPage {
         for (object, handler) in imp.handlers.take() {
             object.disconnect(handler);
         }
-        let sources = [imp.spinner.take(), imp.saved.take(), imp.marking.take()];
+        let sources = [imp.saved.take(), imp.marking.take()];
         for source in sources.into_iter().flatten() {
             source.remove();
         }

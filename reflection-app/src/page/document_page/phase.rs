@@ -5,10 +5,9 @@
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::gettext;
-use gtk::glib;
 use reflection_doc::objects::{Document, DocumentPhase, Trouble};
 
-use super::{DocumentPage, SPINNER_DELAY};
+use super::DocumentPage;
 
 impl DocumentPage {
     pub(super) fn show_phase(&self) {
@@ -16,9 +15,6 @@ impl DocumentPage {
             return;
         };
         let imp = self.imp();
-        if let Some(source) = imp.spinner.take() {
-            source.remove();
-        }
         match document.phase() {
             DocumentPhase::Open => self.show_text(&document),
             _ if document.has_cached_text() => self.show_text(&document),
@@ -26,15 +22,8 @@ impl DocumentPage {
             DocumentPhase::Closed | DocumentPhase::Opening => {
                 imp.text_view.text_buffer().detach();
                 imp.text_view.set_editable(false);
-                imp.stack.set_visible_child_name("nothing");
-                let page = self.downgrade();
-                let source = glib::timeout_add_local_once(SPINNER_DELAY, move || {
-                    if let Some(page) = page.upgrade() {
-                        page.imp().spinner.take();
-                        page.imp().stack.set_visible_child_name("opening");
-                    }
-                });
-                imp.spinner.replace(Some(source));
+                imp.opening_view.begin();
+                imp.stack.set_visible_child_name("opening");
             }
         }
     }
@@ -85,9 +74,12 @@ impl DocumentPage {
                 true,
             ),
         };
-        imp.failed.set_title(&title);
-        imp.failed.set_description(Some(&description));
-        imp.again_button.set_visible(may_help);
-        imp.stack.set_visible_child_name("failed");
+        imp.opening_view.fail(
+            "reflection-trouble-symbolic",
+            &title,
+            &description,
+            may_help,
+        );
+        imp.stack.set_visible_child_name("opening");
     }
 }
