@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use gtk::pango;
 use gtk::prelude::*;
 use reflection_doc::objects::Document;
+use reflection_doc::persona::Persona;
 use reflection_node::identity::AuthorId;
 
 use super::text_buffer::TextBuffer;
@@ -41,7 +42,8 @@ impl Authorship {
         let is_dark = adw::StyleManager::default().is_dark();
         for (author, tag) in &*self.tags.borrow() {
             let index = people.get(author).map(|author| author.colour());
-            let colour = text_colour(index.unwrap_or_default(), is_dark);
+            let index = index.unwrap_or_else(|| Persona::of(author).colour);
+            let colour = text_colour(index, is_dark);
             if tag.underline_rgba() != Some(colour) {
                 tag.set_background_rgba(Some(&colour.with_alpha(BACKGROUND_ALPHA)));
                 tag.set_underline_rgba(Some(&colour));

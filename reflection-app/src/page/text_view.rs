@@ -89,6 +89,11 @@ pub(super) mod imp {
 
     impl WidgetImpl for TextView {}
     impl TextViewImpl for TextView {
+        fn move_cursor(&self, step: gtk::MovementStep, count: i32, selects: bool) {
+            self.parent_move_cursor(step, count, selects);
+            self.obj().show_air_above();
+        }
+
         fn snapshot_layer(&self, layer: gtk::TextViewLayer, snapshot: gtk::Snapshot) {
             self.parent_snapshot_layer(layer, snapshot.clone());
             if layer == gtk::TextViewLayer::AboveText {
@@ -146,6 +151,20 @@ impl TextView {
             move |_| view.remote_cursors().set_pointer(&view, None)
         ));
         self.add_controller(motion);
+    }
+
+    /// Whoever goes to the first line sees the air above it, too. GTK brings the line into view and
+    /// no more.
+    fn show_air_above(&self) {
+        let buffer = &self.imp().buffer;
+        let top = |place: &gtk::TextIter| self.iter_location(place).y();
+        let caret = buffer.iter_at_mark(&buffer.get_insert());
+        if caret.line() == 0
+            && top(&caret) == top(&buffer.start_iter())
+            && let Some(adjustment) = self.vadjustment()
+        {
+            adjustment.set_value(adjustment.lower());
+        }
     }
 
     /// Of several windows with one document, the caret is that of the one with the keyboard.

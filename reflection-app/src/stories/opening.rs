@@ -2,12 +2,15 @@
 //! Documents that are opened: what is seen at once, and where one goes on.
 
 use gtk::gdk;
+use gtk::glib::value::ToValue;
 use gtk::prelude::*;
 use reflection_doc::objects::{Document, DocumentPhase, SaveState};
 
 use super::writing::press_key;
 use super::{Desk, button, run, says, until};
 use crate::page::TextView;
+use crate::people::text_colour;
+use crate::preferences::settings;
 
 fn type_at_caret(editor: &TextView, text: &str) {
     assert!(editor.is_editable(), "it takes what is typed");
@@ -118,6 +121,85 @@ fn what_was_written_before_loading_failed_is_not_lost() {
     assert_eq!(view.text_buffer().shown_text(), written);
     assert_eq!(document.text(), written);
     assert!(view.is_editable() && !says(&desk.window, told));
+    desk.close();
+}
+
+/// Issue: a page begins with the air above its first line, also for whoever comes back to it.
+#[gtk::test]
+fn the_first_line_has_air_above_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let document = desk.document(&"a line\n".repeat(200));
+    desk.window.open_document(&document);
+    let editor = desk.editor(&document);
+    let scrolled = || editor.vadjustment().unwrap().value();
+    until("the text has its height", || {
+        let adjustment = editor.vadjustment().unwrap();
+        adjustment.upper() > 2.0 * adjustment.page_size()
+    });
+    until("the beginning is shown", || scrolled() < 1.0);
+    let go = |count: i32| {
+        let values: [&dyn ToValue; 3] = [&gtk::MovementStep::BufferEnds, &count, &false];
+        editor.emit_by_name::<()>("move-cursor", &values);
+    };
+    go(1);
+    until("the end is shown", || scrolled() > 100.0);
+    go(-1);
+    until("the beginning is shown", || {
+        editor.caret() == 0 && scrolled() < 1.0
+    });
+    // What GTK still wants to do about it is done in the frames that follow.
+    let frames = std::rc::Rc::new(std::cell::Cell::new(0));
+    let counted = frames.clone();
+    editor.add_tick_callback(move |view, _| {
+        view.queue_draw();
+        counted.set(counted.get() + 1);
+        gtk::glib::ControlFlow::from(counted.get() < 30)
+    });
+    until("all is at rest", || frames.get() >= 30);
+    assert!(scrolled() < 1.0, "{}", scrolled());
+    desk.close();
+}
+
+/// P4, issue: the colours of authors are there with the text, and those of one who chose another
+/// colour follow.
+#[gtk::test]
+fn colours_of_authors_are_there_with_the_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let document = desk.document("# Plan\nmine");
+    settings().set_boolean("show-authorship", true).unwrap();
+    desk.window.open_document(&document);
+    until("the text is open", || {
+        document.phase() == DocumentPhase::Open
+    });
+    let view = desk.text_view().unwrap();
+    let tag = || {
+        let tags = view.text_buffer().iter_at_offset(8).tags();
+        tags.into_iter().find(gtk::TextTag::is_background_set)
+    };
+    // It is marked at once.
+    let colour = tag().unwrap().underline_rgba();
+    let service = desk.service();
+    let own = service.this_author().unwrap();
+    until("one is known", || document.authors().get(&own).is_some());
+    let author = document.authors().get(&own).unwrap();
+    let is_dark = adw::StyleManager::default().is_dark();
+    let shown = |index: u32| Some(text_colour(index, is_dark));
+    assert_eq!(
+        colour,
+        shown(author.colour()),
+        "and not in a colour of nobody"
+    );
+    let other = (author.colour() + 1) % 10;
+    settings()
+        .set_int("colour", i32::try_from(other).unwrap())
+        .unwrap();
+    until("another colour is shown", || {
+        tag().and_then(|tag| tag.underline_rgba()) == shown(other)
+    });
+    settings().reset("colour");
+    settings().reset("show-authorship");
     desk.close();
 }
 

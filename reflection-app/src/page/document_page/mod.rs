@@ -15,7 +15,7 @@ use adw::subclass::prelude::*;
 use gettextrs::gettext;
 use glib::clone;
 use gtk::{CompositeTemplate, TemplateChild, gdk, glib};
-use reflection_doc::objects::{Document, DocumentPhase, SaveState, Service};
+use reflection_doc::objects::{Author, Document, DocumentPhase, SaveState, Service};
 
 use super::authorship::Authorship;
 use super::find_bar::FindBar;
@@ -68,6 +68,8 @@ mod imp {
         #[property(get, set = Self::set_shows_authors)]
         shows_authors: Cell<bool>,
         pub(super) authorship: Authorship,
+        /// Those whose colours are followed.
+        pub(super) coloured: RefCell<Vec<Author>>,
         /// Waiting to mark anew who wrote what.
         pub(super) marking: RefCell<Option<glib::SourceId>>,
         #[template_child]
@@ -412,9 +414,13 @@ impl DocumentPage {
         let handler = authors.connect_items_changed(clone!(
             #[weak(rename_to = page)]
             self,
-            move |_, _, _, _| page.show_state()
+            move |_, _, _, _| {
+                page.show_state();
+                page.follow_colours();
+            }
         ));
         self.keep(authors.upcast_ref(), handler);
+        self.follow_colours();
         let handler = service.connect_is_offline_notify(clone!(
             #[weak(rename_to = page)]
             self,

@@ -4,6 +4,7 @@
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::{gettext, ngettext};
+use glib::clone;
 use gtk::glib;
 
 use super::{AUTHORSHIP_DELAY, DocumentPage};
@@ -61,6 +62,32 @@ impl DocumentPage {
                 imp.authorship.show(buffer, &document);
             }
             _ => imp.authorship.hide(buffer),
+        }
+    }
+
+    /// Gives the marks the colours of people who became known, and follows what these choose.
+    pub(super) fn follow_colours(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        for author in document.authors().to_vec() {
+            if self.imp().coloured.borrow().contains(&author) {
+                continue;
+            }
+            self.imp().coloured.borrow_mut().push(author.clone());
+            let handler = author.connect_colour_notify(clone!(
+                #[weak(rename_to = page)]
+                self,
+                move |_| page.show_colours()
+            ));
+            self.keep(author.upcast_ref(), handler);
+        }
+        self.show_colours();
+    }
+
+    fn show_colours(&self) {
+        if let Some(document) = self.document() {
+            self.imp().authorship.colour(&document);
         }
     }
 

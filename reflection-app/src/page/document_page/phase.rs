@@ -34,7 +34,12 @@ impl DocumentPage {
             imp.text_view.text_buffer().attach(document);
         }
         self.show_reversible();
-        self.mark_authors_soon();
+        if self.is_previewing() {
+            self.mark_authors_soon();
+        } else {
+            // Not a moment later: what is seen first has its colours.
+            self.mark_authors();
+        }
         self.show_access();
         if document.is_waiting() {
             imp.stack.set_visible_child_name("waiting");
