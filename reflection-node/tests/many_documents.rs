@@ -10,32 +10,10 @@ use futures_util::future::join_all;
 use reflection_node::access::{Access, Code, TopicId};
 use reflection_node::identity::AuthorKey;
 use reflection_node::operation::Kind;
-use reflection_node::pipeline::{Application, Delivery, Processed, Refusal};
-use reflection_node::rusqlite::Connection;
-use reflection_node::store::{DataFolder, StoreError};
+use reflection_node::store::DataFolder;
+use reflection_node::testing::Indifferent;
 use reflection_node::{Event, Mode, NetworkConfig, Node};
 use tempfile::TempDir;
-
-/// Takes everything and keeps nothing.
-struct Indifferent;
-
-impl Application for Indifferent {
-    fn prepare(&mut self, _: &Connection) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<Processed, Refusal> {
-        Ok(Processed::Done)
-    }
-
-    fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn deleted(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
 
 struct Person {
     node: Node,

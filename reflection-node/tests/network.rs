@@ -7,40 +7,14 @@ use std::time::{Duration, Instant};
 use iroh::endpoint::{ConnectionError, presets};
 use iroh::{Endpoint, EndpointAddr};
 use reflection_node::identity::AuthorKey;
-use reflection_node::pipeline::{Application, Delivery, Processed, Refusal};
-use reflection_node::rusqlite::Connection;
-use reflection_node::store::{DataFolder, StoreError};
+use reflection_node::store::DataFolder;
+use reflection_node::testing::Indifferent;
 use reflection_node::{Event, Mode, NetworkConfig, Node};
 
 /// What takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What gossip speaks.
 const GOSSIP: &[u8] = b"app.reflection/gossip/1";
-
-struct Nothing;
-
-impl Application for Nothing {
-    fn prepare(&mut self, _: &Connection) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<Processed, Refusal> {
-        Ok(Processed::Done)
-    }
-    fn added(
-        &mut self,
-        _: &Connection,
-        _: &reflection_node::access::TopicId,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn deleted(
-        &mut self,
-        _: &Connection,
-        _: &reflection_node::access::TopicId,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
 
 async fn start(folder: &tempfile::TempDir) -> Node {
     let network = NetworkConfig {
@@ -50,7 +24,7 @@ async fn start(folder: &tempfile::TempDir) -> Node {
         ..NetworkConfig::default()
     };
     let data = DataFolder::open(folder.path()).unwrap();
-    Node::start(data, AuthorKey::generate(), network, Box::new(Nothing))
+    Node::start(data, AuthorKey::generate(), network, Box::new(Indifferent))
         .await
         .unwrap()
 }

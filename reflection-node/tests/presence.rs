@@ -7,30 +7,12 @@ use std::time::Duration;
 use reflection_node::access::{Access, TopicId};
 use reflection_node::identity::{AuthorId, AuthorKey};
 use reflection_node::operation::Kind;
-use reflection_node::pipeline::{Application, Delivery, Processed, Refusal};
-use reflection_node::rusqlite::Connection;
-use reflection_node::store::{DataFolder, StoreError};
+use reflection_node::store::DataFolder;
+use reflection_node::testing::Indifferent;
 use reflection_node::{Event, Events, Mode, NetworkConfig, Node, PRESENCE_BYTES_MAX, Person};
 
 /// What takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(15);
-
-struct Nothing;
-
-impl Application for Nothing {
-    fn prepare(&mut self, _: &Connection) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<Processed, Refusal> {
-        Ok(Processed::Done)
-    }
-    fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn deleted(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
 
 struct Peer {
     node: Node,
@@ -60,7 +42,7 @@ impl Peer {
             ..NetworkConfig::default()
         };
         let data = DataFolder::open(folder.path()).unwrap();
-        let node = Node::start(data, key.clone(), network, Box::new(Nothing))
+        let node = Node::start(data, key.clone(), network, Box::new(Indifferent))
             .await
             .unwrap();
         Self {

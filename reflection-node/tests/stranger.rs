@@ -11,10 +11,9 @@ use iroh::endpoint::{Connection, ConnectionError};
 use reflection_node::access::{Access, TopicId};
 use reflection_node::identity::AuthorKey;
 use reflection_node::operation::Kind;
-use reflection_node::pipeline::{Application, Delivery, Processed, Refusal};
 use reflection_node::replication::ReplicaOffer;
-use reflection_node::rusqlite::Connection as Database;
-use reflection_node::store::{DataFolder, StoreError};
+use reflection_node::store::DataFolder;
+use reflection_node::testing::Indifferent;
 use reflection_node::testing::hostile::Attacker;
 use reflection_node::{Mode, NetworkConfig, Node};
 
@@ -26,23 +25,6 @@ const SALT_BYTES: usize = 16;
 /// Of a token for a document.
 const TOKEN_BYTES: usize = 16;
 
-struct Nothing;
-
-impl Application for Nothing {
-    fn prepare(&mut self, _: &Database) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn process(&mut self, _: &Database, _: &Delivery<'_>) -> Result<Processed, Refusal> {
-        Ok(Processed::Done)
-    }
-    fn added(&mut self, _: &Database, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn deleted(&mut self, _: &Database, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
 /// A device with a document and something written in it.
 async fn alice(folder: &tempfile::TempDir) -> (Node, TopicId) {
     let network = NetworkConfig {
@@ -53,7 +35,7 @@ async fn alice(folder: &tempfile::TempDir) -> (Node, TopicId) {
         ..NetworkConfig::default()
     };
     let data = DataFolder::open(folder.path()).unwrap();
-    let node = Node::start(data, AuthorKey::generate(), network, Box::new(Nothing))
+    let node = Node::start(data, AuthorKey::generate(), network, Box::new(Indifferent))
         .await
         .unwrap();
     let topic = node.create().await.unwrap();

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use reflection_node::access::{Access, Code, TopicId};
 use reflection_node::identity::AuthorKey;
 use reflection_node::operation::Kind;
-use reflection_node::pipeline::{Application, Delivery, DocumentStream, Processed, Refusal};
-use reflection_node::rusqlite::Connection;
-use reflection_node::store::{DataFolder, StoreError};
+use reflection_node::pipeline::DocumentStream;
+use reflection_node::store::DataFolder;
+use reflection_node::testing::Indifferent;
 use reflection_node::{Mode, NetworkConfig, Node};
 use tempfile::TempDir;
 
@@ -19,27 +19,6 @@ pub(crate) const KEYSTROKE_BYTES: usize = 94;
 pub(crate) const PUBLISHED_AT_ONCE: usize = 256;
 /// How long anything may take before the measurement has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
-
-/// Takes everything and keeps nothing.
-struct Indifferent;
-
-impl Application for Indifferent {
-    fn prepare(&mut self, _: &Connection) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<Processed, Refusal> {
-        Ok(Processed::Done)
-    }
-
-    fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn deleted(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
 
 /// Where data is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

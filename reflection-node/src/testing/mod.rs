@@ -8,11 +8,13 @@
 
 pub mod decoders;
 pub mod hostile;
+mod indifferent;
 mod ledger;
 mod random;
 mod simulation;
 pub mod tape;
 
+pub use indifferent::Indifferent;
 pub use ledger::Ledger;
 pub use random::Random;
 pub(crate) use random::{fill_seeded, simulated_now_us};
