@@ -5,10 +5,12 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use loro::{ID, LoroDoc};
-use reflection_doc::engine::{History, PeerId, Version, difference_by_words};
+use reflection_doc::engine::{Engine, History, PeerId, Version, difference_by_words};
+use reflection_node::pipeline::Delivered;
 
 use super::measure::{Row, at_share, median, ratio, shown};
-use super::trace::{TOPIC, Trace, author, typed};
+use super::merge;
+use super::trace::{TOPIC, Trace, author, longest, typed};
 
 const STEPS: usize = 100;
 const TARGET: Duration = Duration::from_micros(8_300);
@@ -31,14 +33,23 @@ fn walk(history: &History, versions: impl Iterator<Item = Version>) -> Vec<Durat
 }
 
 pub(crate) fn measure() {
-    let trace = Trace::read("sveltecomponent");
+    let (name, trace) = longest();
     let (engine, operations) = typed(1, trace.patches(1));
+    through(name, &engine, &operations);
+    let trace = Trace::read("friendsforever.concurrent");
+    let (_, [engine, _], operations) = merge::play(&trace, &trace.seen());
+    through("friendsforever, two people at once", &engine, &operations);
+}
+
+/// Goes through what one of them has written, with what had come from the other by then.
+fn through(name: &str, engine: &Engine, operations: &[Delivered]) {
     let peer = PeerId::derive(&author(1), &TOPIC, 0).get();
     let bare = LoroDoc::new();
-    for operation in &operations {
-        // After the byte that names the format.
-        bare.import(&operation.body[1..]).unwrap();
-    }
+    // After the byte that names the format.
+    let updates = operations
+        .iter()
+        .map(|operation| operation.body[1..].to_vec());
+    bare.import_batch(&updates.collect::<Vec<_>>()).unwrap();
     let changes = usize::try_from(*bare.oplog_vv().get(&peer).unwrap()).unwrap();
     let counters: Vec<i32> = (1..=STEPS)
         .map(|step| i32::try_from(changes * step / STEPS - 1).unwrap())
@@ -64,9 +75,10 @@ pub(crate) fn measure() {
     let slow = at_share(&mut taken, 0.99);
     let slow_beside = at_share(&mut beside, 0.99);
     Row {
-        what: "history: 100 steps each way with the difference by words, p50 / p99; opening with \
-               the first text"
-            .into(),
+        what: format!(
+            "history of {name}: 100 steps each way with the difference by words, p50 / p99; \
+             opening with the first text"
+        ),
         measured: format!(
             "{} / {}; {}",
             shown(median(&mut taken)),

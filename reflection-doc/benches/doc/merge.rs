@@ -18,7 +18,10 @@ const FRAME_OPERATIONS: usize = 50;
 
 /// Plays the session on both replicas; gives the time that taking in the other's edits took, all
 /// together, on both; the replicas, and all that was written.
-fn play(trace: &Trace, seen: &[[Option<usize>; 2]]) -> (Duration, [Engine; 2], Vec<Delivered>) {
+pub(crate) fn play(
+    trace: &Trace,
+    seen: &[[Option<usize>; 2]],
+) -> (Duration, [Engine; 2], Vec<Delivered>) {
     let mut people = [engine(1), engine(2)];
     // Edits of each that the other has not got, with the transaction of each.
     let mut waiting: [Vec<(usize, Delivered)>; 2] = [Vec::new(), Vec::new()];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Figures of other CRDTs for the same work, from a file that `REFLECTION_PEERS` names: a line for
-//! each, with row, trace, CRDT, nanoseconds or bytes. No program that writes it is kept here yet.
+//! each, with row, trace, CRDT, nanoseconds or bytes. `build-aux/bench` has the program in
+//! benches/peers write it.
 
 use std::time::Duration;
 
