@@ -13,7 +13,7 @@ use sourceview5::subclass::prelude::*;
 
 use super::remote_cursors::RemoteCursors;
 use super::scroll_anchor::ScrollAnchor;
-use super::seeking::Seeking;
+use super::seeking::{Aim, Seeking};
 use super::spelling::Spelling;
 use super::text_buffer::TextBuffer;
 use super::writing;
@@ -23,8 +23,6 @@ use crate::preferences::{Appearance, settings};
 const MARGIN: i32 = 24;
 /// Space below the last line, so that one does not write at the edge of the window.
 const MARGIN_BOTTOM: i32 = 120;
-/// How much of the view lies above a place that is brought into it, as a part of its height.
-const SHOWN_AT: f64 = 0.3;
 /// Space between lines, in pixels, above and below each.
 const LINE_SPACING: i32 = 3;
 
@@ -197,10 +195,20 @@ impl TextView {
 
     /// Selects a stretch, in characters, and brings it into the upper part of the view.
     pub fn go_to_range(&self, stretch: &Range<u32>) {
+        self.select_stretch(stretch);
+        self.imp().seeking.seek(self, Aim::Seen);
+    }
+
+    /// Begins to show the text with a stretch of it selected, in characters.
+    pub fn open_at(&self, stretch: &Range<u32>) {
+        self.select_stretch(stretch);
+        self.imp().seeking.seek(self, Aim::Opened);
+    }
+
+    fn select_stretch(&self, stretch: &Range<u32>) {
         let buffer = &self.imp().buffer;
         let place = |at: u32| buffer.iter_at_offset(i32::try_from(at).unwrap_or(i32::MAX));
         buffer.select_range(&place(stretch.start), &place(stretch.end));
-        self.imp().seeking.seek(self, SHOWN_AT);
     }
 
     /// Where the caret is, in characters.

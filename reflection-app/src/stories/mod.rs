@@ -81,6 +81,18 @@ fn run<T>(question: impl Future<Output = T>) -> T {
     glib::MainContext::default().block_on(question)
 }
 
+/// Lets a number of frames pass, in which the screen comes to rest.
+fn frames(widget: &impl IsA<gtk::Widget>, count: u32) {
+    let left = std::rc::Rc::new(std::cell::Cell::new(count));
+    let counted = left.clone();
+    widget.add_tick_callback(move |widget, _| {
+        widget.queue_draw();
+        counted.set(counted.get().saturating_sub(1));
+        glib::ControlFlow::from(counted.get() > 0)
+    });
+    until("it is at rest", || left.get() == 0);
+}
+
 /// Everything below a widget that is on the screen, from the outside in.
 fn everything(root: &impl IsA<gtk::Widget>) -> Vec<gtk::Widget> {
     let mut found = vec![root.clone().upcast::<gtk::Widget>()];

@@ -32,7 +32,7 @@ fn windows(desk: &Desk, count: usize) -> Vec<Window> {
 
 /// The window that a desk got beside its own, as a desk of its own.
 #[track_caller]
-fn beside(desk: &Desk) -> Desk {
+pub fn beside(desk: &Desk) -> Desk {
     let mut windows = windows(desk, 2);
     windows.retain(|window| *window != desk.window);
     Desk {

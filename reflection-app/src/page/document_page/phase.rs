@@ -58,7 +58,7 @@ impl DocumentPage {
         }
         imp.stack.set_visible_child_name("text");
         if let Some(place) = imp.wanted_place.take() {
-            imp.text_view.go_to_range(&place);
+            imp.text_view.open_at(&place);
         }
         if imp.wants_focus.replace(false) {
             imp.text_view.grab_focus();
