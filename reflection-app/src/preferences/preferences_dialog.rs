@@ -45,8 +45,6 @@ mod imp {
         #[template_child]
         pub(super) font_row: TemplateChild<adw::ActionRow>,
         #[template_child]
-        pub(super) font_button: TemplateChild<gtk::FontDialogButton>,
-        #[template_child]
         pub(super) zoom_row: TemplateChild<adw::SpinRow>,
         #[template_child]
         pub(super) wrap_row: TemplateChild<adw::SwitchRow>,
@@ -180,12 +178,27 @@ impl PreferencesDialog {
         });
     }
 
+    /// Names the font below the title, where there is room for any name.
     fn bind_font(&self) {
-        let button = &self.imp().font_button;
-        let font = settings().string("font");
-        button.set_font_desc(&pango::FontDescription::from_string(&font));
-        button.connect_font_desc_notify(|button| {
-            if let Some(font) = button.font_desc() {
+        let row = &*self.imp().font_row;
+        settings().bind("font", row, "subtitle").get().build();
+        row.connect_activated(clone!(
+            #[weak(rename_to = dialog)]
+            self,
+            move |_| dialog.choose_font()
+        ));
+    }
+
+    fn choose_font(&self) {
+        let chooser = gtk::FontDialog::builder()
+            .title(gettext("Choose a Font"))
+            .build();
+        let present = pango::FontDescription::from_string(&settings().string("font"));
+        let parent = self.root().and_downcast::<gtk::Window>();
+        glib::spawn_future_local(async move {
+            let chosen = chooser.choose_font_future(parent.as_ref(), Some(&present));
+            // Whoever closes the dialog keeps the font that there is.
+            if let Ok(font) = chosen.await {
                 let _ = settings().set_string("font", &font.to_str());
             }
         });

@@ -41,9 +41,8 @@ fn row(application: &gtk::Application, shortcut: &Shortcut) -> adw::ActionRow {
         .build();
     for accelerator in shortcut.keys.accelerators(application) {
         if let Some((key, modifiers)) = gtk::accelerator_parse(&accelerator) {
-            let label = gtk::Label::new(Some(&gtk::accelerator_get_label(key, modifiers)));
-            label.add_css_class("keycap");
-            keys.append(&label);
+            let label = gtk::accelerator_get_label(key, modifiers);
+            keys.append(&gtk::Label::new(Some(&label)));
         }
     }
     let row = adw::ActionRow::builder()

@@ -6,7 +6,7 @@ use std::time::Instant;
 use adw::prelude::*;
 use gtk::glib;
 
-use super::{DEADLINE, Desk, LOOK, application, button, everything, until};
+use super::{DEADLINE, Desk, LOOK, application, button, everything, frames, until};
 
 /// The width of a phone, in pixels.
 const WIDTH: i32 = 360;
@@ -41,11 +41,15 @@ impl Drop for LargeText {
 }
 
 /// What is on the screen and reaches beyond a side of the window. What is within an entry or a text
-/// scrolls there.
+/// scrolls there, and a scrollbar hides a part of its own.
 fn standing_out(window: &impl IsA<gtk::Window>) -> Vec<String> {
     let window: &gtk::Window = window.upcast_ref();
     let scrolls = |widget: &gtk::Widget| {
-        let within = [gtk::Text::static_type(), gtk::TextView::static_type()];
+        let within = [
+            gtk::Text::static_type(),
+            gtk::TextView::static_type(),
+            gtk::Scrollbar::static_type(),
+        ];
         let is_within = |kind| widget.ancestor(kind).is_some_and(|it| it != *widget);
         within.into_iter().any(is_within)
     };
@@ -71,6 +75,8 @@ struct Misfits(Vec<String>);
 
 impl Misfits {
     fn look(&mut self, screen: &str, window: &impl IsA<gtk::Window>) {
+        // What is about to appear has no place yet, which would be within the window.
+        frames(window.upcast_ref::<gtk::Window>(), 20);
         let end = Instant::now() + DEADLINE;
         let tick = glib::timeout_add_local(LOOK, || glib::ControlFlow::Continue);
         loop {
