@@ -25,11 +25,12 @@ soak: ## Long outages, then simulated networks, crashes and disks for SECONDS (1
 check: ## Format, lints, licences and the project's own rules
 	@build-aux/check
 
-bench: ## Measure everything and write docs/benchmarks.md; ARGS="node catch-up" measures one row
+bench: ## Measure everything and write docs/benchmarks.md; ARGS="node catch-up" measures one row, ARGS=beside other systems
 	@build-aux/bench $(ARGS)
 
 format: ## Format the sources
 	@cargo fmt --all
+	@git ls-files -co --exclude-standard '*/benches/peers/*.rs' | xargs -r rustfmt --edition 2024
 	@git ls-files -co --exclude-standard '*.blp' | xargs -r build-aux/sdk run blueprint-compiler format --fix --no-diff
 
 demo: ## Two people write one document on a virtual screen; pictures in demo/

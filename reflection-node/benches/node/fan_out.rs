@@ -15,6 +15,7 @@ use super::measure::{Row, at_share, progress, shown};
 use super::person::{KEYSTROKE_BYTES, PATIENCE, Person, Place, processor_time};
 
 const PEOPLE: [usize; 5] = [2, 10, 25, 50, 100];
+const BESIDE_PEERS: [usize; 2] = [10, 50];
 const INTERVAL: Duration = Duration::from_millis(200);
 /// Operations that each writes.
 const EACH: usize = 50;
@@ -78,7 +79,17 @@ async fn meet(count: usize) -> (Vec<Person>, TopicId) {
     (people, topic)
 }
 
-async fn fan_out(count: usize) {
+/// What came of so many people.
+struct Heard {
+    p50: Duration,
+    p95: Duration,
+    p99: Duration,
+    /// How long after the last operation was begun all were equal.
+    after: Duration,
+    cores: f64,
+}
+
+async fn fan_out(count: usize) -> Heard {
     let (people, topic) = meet(count).await;
     progress(format!("{count} people are connected"));
     let before = processor_time();
@@ -98,29 +109,42 @@ async fn fan_out(count: usize) {
         late.extend(one);
         equal = equal.max(all_there);
     }
-    let spent = processor_time().saturating_sub(before).as_secs_f64() / equal.as_secs_f64();
+    let cores = processor_time().saturating_sub(before).as_secs_f64() / equal.as_secs_f64();
     join_all(people.into_iter().map(Person::leaves)).await;
+    Heard {
+        p50: at_share(&mut late, 0.5),
+        p95: at_share(&mut late, 0.95),
+        p99: at_share(&mut late, 0.99),
+        after: equal.saturating_sub(last),
+        cores,
+    }
+}
 
-    let middle = at_share(&mut late, 0.5);
-    let p95 = at_share(&mut late, 0.95);
-    let after = equal.saturating_sub(last);
+fn row(count: usize, heard: &Heard) -> Row {
     let (target, is_met) = match count {
-        10 => ("p95 under 15 ms", Some(p95 < Duration::from_millis(15))),
-        50 => ("p95 under 60 ms", Some(p95 < Duration::from_millis(60))),
+        10 => (
+            "p95 under 15 ms",
+            Some(heard.p95 < Duration::from_millis(15)),
+        ),
+        50 => (
+            "p95 under 60 ms",
+            Some(heard.p95 < Duration::from_millis(60)),
+        ),
         100 => (
             "nothing dropped, equal within 5 s of the end",
-            Some(after < EQUAL_MAX),
+            Some(heard.after < EQUAL_MAX),
         ),
         _ => ("–", None),
     };
     Row {
         what: format!("{count} people in one process, each writing 5 operations a second"),
         measured: format!(
-            "p50 {}, p95 {}, p99 {}; equal {} after the last; {spent:.2} cores",
-            shown(middle),
-            shown(p95),
-            shown(at_share(&mut late, 0.99)),
-            shown(after),
+            "p50 {}, p95 {}, p99 {}; equal {} after the last; {:.2} cores",
+            shown(heard.p50),
+            shown(heard.p95),
+            shown(heard.p99),
+            shown(heard.after),
+            heard.cores,
         ),
         beside: format!(
             "{} operations a second to check in all",
@@ -130,11 +154,28 @@ async fn fan_out(count: usize) {
         target: target.into(),
         is_met,
     }
-    .print();
+}
+
+/// The same for the counts named, each a line of JSON as `benches/peers/hocuspocus` prints it.
+#[allow(clippy::print_stdout)]
+pub(crate) async fn beside_peers() {
+    for count in BESIDE_PEERS {
+        let heard = fan_out(count).await;
+        let operations = EACH * count * count;
+        println!(
+            "{{\"system\":\"Reflection\",\"what\":\"fan-out\",\"people\":{count},\
+             \"operations\":{operations},\"arrived\":{operations},\"p50\":{},\"p95\":{},\
+             \"p99\":{},\"equal_after\":{}}}",
+            heard.p50.as_secs_f64(),
+            heard.p95.as_secs_f64(),
+            heard.p99.as_secs_f64(),
+            heard.after.as_secs_f64()
+        );
+    }
 }
 
 pub(crate) async fn measure() {
     for count in PEOPLE {
-        fan_out(count).await;
+        row(count, &fan_out(count).await).print();
     }
 }

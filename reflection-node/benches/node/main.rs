@@ -26,6 +26,9 @@ const ROWS: [&str; 6] = [
 async fn measure(row: &str) {
     match row {
         "catch-up" => catch_up::measure().await,
+        // Not among all: `build-aux/bench beside` asks for them, and prints them beside other programs.
+        "catch-up-beside-peers" => catch_up::beside_peers().await,
+        "fan-out-beside-peers" => fan_out::beside_peers().await,
         "one-operation" => one_operation::measure().await,
         "burst" => burst::measure().await,
         "first-contact" => first_contact::by_hint().await,

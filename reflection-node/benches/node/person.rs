@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! People on one machine, each with a node and a folder, and what is asked of the system.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -142,6 +143,18 @@ pub(crate) async fn read_all(stream: &mut DocumentStream, count: usize) {
         read += next.unwrap().unwrap().len();
     }
     assert_eq!(read, count);
+}
+
+/// Bytes that a folder takes on the disk.
+pub(crate) fn disk_bytes(folder: &Path) -> u64 {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| match entry.metadata().unwrap() {
+            metadata if metadata.is_dir() => disk_bytes(&entry.path()),
+            metadata => metadata.blocks() * 512,
+        })
+        .sum()
 }
 
 /// Memory that this process takes, in MiB.
