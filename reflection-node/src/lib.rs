@@ -31,6 +31,8 @@ pub mod pipeline;
 mod presence;
 mod random;
 pub mod replication;
+#[cfg(test)]
+mod secrets;
 mod shared;
 pub mod store;
 mod sync;

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use bech32::{Bech32m, Hrp};
 use iroh::RelayUrl;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::{Access, DocumentKeys, DocumentSecret};
 use crate::identity::AuthorId;
@@ -39,9 +39,10 @@ pub struct Hint {
 }
 
 /// A right to a document, in the form in which people hand it on.
-#[derive(Clone)]
+#[derive(Clone, ZeroizeOnDrop)]
 pub struct Code {
     keys: DocumentKeys,
+    #[zeroize(skip)]
     hints: Vec<Hint>,
 }
 

@@ -314,6 +314,20 @@ mod tests {
     }
 
     #[test]
+    fn no_key_is_left_of_what_was_overwritten() {
+        let secret = DocumentSecret::from_bytes([0xab; 32]);
+        let mut write = DocumentKeys::for_writing(secret.clone());
+        let mut read = write.to_reading().unwrap();
+        write.root.zeroize();
+        assert!(matches!(&write.root, Root::Write(left) if left.0 == [0; 32]));
+        read.zeroize();
+        assert!(matches!(read.root, Root::Read { read_key } if read_key == [0; 32]));
+        assert_eq!(read.sync_key, [0; 32]);
+        // Public, and of use to whoever still looks for them.
+        assert_eq!(read.topic, write.topic);
+    }
+
+    #[test]
     fn nothing_secret_is_formatted() {
         let keys = DocumentKeys::for_writing(DocumentSecret::from_bytes([0xab; 32]));
         let shown = format!("{keys:?} {:?}", DocumentSecret::from_bytes([0xab; 32]));

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use zeroize::ZeroizeOnDrop;
 
 /// The public key of an author, 32 bytes; at the same time the iroh endpoint id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,7 +75,7 @@ impl FromStr for AuthorId {
 }
 
 /// The secret half of an author. Zeroised on drop; its `Debug` shows the public half only.
-#[derive(Clone)]
+#[derive(Clone, ZeroizeOnDrop)]
 pub struct AuthorKey(SigningKey);
 
 impl AuthorKey {

@@ -51,6 +51,8 @@ pub(crate) use proof::Ends;
 pub use quota::ReplicaOffer;
 #[cfg(feature = "testing")]
 pub(crate) use ticket::DECODER as TICKET_DECODER;
+#[cfg(test)]
+pub(crate) use ticket::GrantSecret;
 pub use ticket::{Ticket, TicketError};
 
 /// What a running node knows of replication without asking the store.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bech32::{Bech32m, Hrp};
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::access::{Hint, decode_hints, encode_hints};
 use crate::identity::AuthorId;
@@ -26,9 +26,10 @@ const ADDRESSES_MAX: usize = 4;
 pub(crate) type GrantSecret = Zeroizing<[u8; 32]>;
 
 /// A right to have documents kept by a replica.
-#[derive(Clone)]
+#[derive(Clone, ZeroizeOnDrop)]
 pub struct Ticket {
     secret: GrantSecret,
+    #[zeroize(skip)]
     hint: Hint,
 }
 
@@ -119,8 +120,8 @@ pub(crate) const DECODER: crate::testing::decoders::Decoder = crate::testing::de
             let text = ticket.to_string();
             // Nobody would have been given a longer one.
             let is_read = text.len() <= TICKET_TEXT_BYTES_MAX;
-            let again = text.parse().map(|again: Ticket| again.hint);
-            assert!(!is_read || again == Ok(ticket.hint));
+            let again = text.parse().map(|again: Ticket| again.hint.clone());
+            assert!(!is_read || again == Ok(ticket.hint.clone()));
         }
     },
     samples: || {
