@@ -83,6 +83,7 @@ struct Totals {
     compactions: u64,
     restored: u64,
     mended: u64,
+    kept: u64,
 }
 
 impl Totals {
@@ -98,6 +99,7 @@ impl Totals {
             compactions: report.compactions,
             restored: report.restored,
             mended: report.mended,
+            kept: report.kept,
         });
     }
 
@@ -112,6 +114,7 @@ impl Totals {
         self.compactions += other.compactions;
         self.restored += other.restored;
         self.mended += other.mended;
+        self.kept += other.kept;
     }
 }
 
@@ -139,9 +142,10 @@ fn planted_mistakes_are_noticed() {
         Sabotage::CompactLate,
         Sabotage::SkipMending,
         Sabotage::LoseBranch,
+        Sabotage::ForgetForms,
     ] {
-        let noticed = (0..SCHEDULES_OF_MISTAKES)
-            .find_map(|seed| simulate(seed, Ledger::default, Some(mistake)).err());
+        let mut seeds = kept().chain(0..SCHEDULES_OF_MISTAKES);
+        let noticed = seeds.find_map(|seed| simulate(seed, Ledger::default, Some(mistake)).err());
         let noticed = noticed.unwrap_or_else(|| panic!("{mistake:?} went unnoticed"));
         run(noticed.seed).unwrap();
         println!("{mistake:?}: {noticed}");

@@ -11,6 +11,7 @@ pub(crate) mod documents;
 mod error;
 mod folder;
 pub(crate) mod forks;
+pub(crate) mod forms;
 pub(crate) mod operations;
 pub(crate) mod participants;
 pub(crate) mod peers;
