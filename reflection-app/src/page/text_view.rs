@@ -80,6 +80,7 @@ pub(super) mod imp {
             view.check_spelling();
             view.zoom_by_touch();
             view.take_keys();
+            view.keep_reversible();
             view.follow_pointer();
             view.tell_where_the_keyboard_is();
         }

@@ -72,9 +72,27 @@ pub(super) fn install_actions(klass: &mut <imp::TextView as ObjectSubclass>::Cla
 
 impl TextView {
     /// Says which of undo and redo there is something for.
-    pub fn show_reversible(&self, document: &Document) {
-        self.action_set_enabled("text.undo", document.can_undo());
-        self.action_set_enabled("text.redo", document.can_redo());
+    pub fn show_reversible(&self) {
+        let document = self.text_buffer().document();
+        let (can_undo, can_redo) =
+            document.map_or((false, false), |it| (it.can_undo(), it.can_redo()));
+        self.action_set_enabled("text.undo", can_undo);
+        self.action_set_enabled("text.redo", can_redo);
+    }
+
+    /// GTK says at times that its own undo, which is not used, can do nothing. So before a menu can
+    /// open, by a button, a finger or a key, it is said again what is true.
+    pub(super) fn keep_reversible(&self) {
+        let presses = gtk::GestureClick::builder()
+            .button(0)
+            .propagation_phase(gtk::PropagationPhase::Capture)
+            .build();
+        presses.connect_pressed(clone!(
+            #[weak(rename_to = view)]
+            self,
+            move |_, _, _, _| view.show_reversible()
+        ));
+        self.add_controller(presses);
     }
 
     /// Takes the keys that the text view would have for itself otherwise. One that does nothing
@@ -103,6 +121,9 @@ impl TextView {
 
     /// Whether the key did something.
     fn key_pressed(&self, key: gdk::Key, modifiers: gdk::ModifierType) -> bool {
+        if matches!(key, gdk::Key::Menu | gdk::Key::F10) {
+            self.show_reversible();
+        }
         let held = modifiers
             & (CONTROL | SHIFT | gdk::ModifierType::ALT_MASK | gdk::ModifierType::SUPER_MASK);
         let is_plain = held.is_empty();

@@ -77,6 +77,18 @@ fn keys_write_markdown_and_undo_takes_it_back() {
         "it is selected as before"
     );
     assert!(press_key(&editor, gdk::Key::y, CONTROL));
+    // As from the menu of the text, more than once.
+    let from_menu = |action: &str| {
+        press_key(&editor, gdk::Key::Menu, PLAIN);
+        act(&editor, action);
+    };
+    from_menu("text.undo");
+    assert_eq!(text(&editor), "- one\n- zwei 🎉");
+    from_menu("text.undo");
+    assert_eq!(text(&editor), "- one\n    - zwei 🎉");
+    from_menu("text.redo");
+    from_menu("text.redo");
+    assert_eq!(text(&editor), "- one\n- **zwei** 🎉");
     while document.can_undo() {
         assert!(press_key(&editor, gdk::Key::z, CONTROL));
     }

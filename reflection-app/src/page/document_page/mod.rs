@@ -442,9 +442,7 @@ impl DocumentPage {
     }
 
     fn show_reversible(&self) {
-        if let Some(document) = self.document() {
-            self.imp().text_view.show_reversible(&document);
-        }
+        self.imp().text_view.show_reversible();
     }
 
     fn show_statistics(&self) {
@@ -481,6 +479,8 @@ impl DocumentPage {
         };
         let can_write = !document.is_read_only() && document.phase() != DocumentPhase::Failed;
         self.imp().text_view.set_editable(can_write);
+        // Which makes GTK say what its own undo could do.
+        self.show_reversible();
         self.show_banner();
     }
 

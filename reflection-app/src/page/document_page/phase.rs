@@ -33,7 +33,6 @@ impl DocumentPage {
         if !imp.text_view.text_buffer().is_attached() {
             imp.text_view.text_buffer().attach(document);
         }
-        self.show_reversible();
         if self.is_previewing() {
             self.mark_authors_soon();
         } else {
