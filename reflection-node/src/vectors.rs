@@ -178,7 +178,7 @@ fn vectors() -> Vec<(&'static str, String)> {
         ("heights digest", encode(&heights().digest())),
         (
             "mark",
-            encode(&mark(&keys, &SALTS, &alice.id(), &heights(), &[])),
+            encode(&mark(&keys, &SALTS, &alice.id(), &heights())),
         ),
         ("rendezvous token", encode(&rendezvous_token(&keys, DAY))),
         ("presence message", encode(&sealed_message())),

@@ -208,11 +208,6 @@ fn every_frame(keys: &DocumentKeys) -> Vec<(&'static str, Vec<u8>)> {
         ("heads", frame::heads(&[], true)),
         ("operation", frame::operation(&operation)),
         ("done", frame::done()),
-        ("fork", frame::fork()),
-        ("fetch", frame::fetch(key.id())),
-        ("branch", frame::branch(&operation)),
-        ("forms", frame::forms(3)),
-        ("fetch-form", frame::fetch_form(key.id())),
         ("nothing", vec![0, 0, 0, 0]),
         ("an unknown tag", vec![0, 0, 0, 3, 0x82, 0x18, 0x63]),
         ("text", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
@@ -256,14 +251,13 @@ async fn whatever_is_said_at_the_wrong_time_ends_the_talk() {
             send.write_all(&bytes).await.unwrap();
             is_cut_off(&talk.connection, &format!("{name} for a digest")).await;
         }
-        if !["heads", "operation", "fork", "forms"].contains(&name) {
+        if !["heads", "operation"].contains(&name) {
             let (_attacker, talk) = scene.greet().await;
             let (mut send, _receive) = talk.list(&keys).await;
             send.write_all(&bytes).await.unwrap();
             is_cut_off(&talk.connection, &format!("{name} among the heads")).await;
         }
-        let belongs = ["heads", "operation", "fork", "forms", "fetch", "fetch-form"];
-        if !belongs.contains(&name) {
+        if !["heads", "operation"].contains(&name) {
             let (_attacker, talk) = scene.greet().await;
             let (mut send, _receive) = talk.live(&keys).await;
             // The first `Done` belongs there.

@@ -83,7 +83,6 @@ struct Totals {
     compactions: u64,
     restored: u64,
     mended: u64,
-    kept: u64,
 }
 
 impl Totals {
@@ -99,7 +98,6 @@ impl Totals {
             compactions: report.compactions,
             restored: report.restored,
             mended: report.mended,
-            kept: report.kept,
         });
     }
 
@@ -114,7 +112,6 @@ impl Totals {
         self.compactions += other.compactions;
         self.restored += other.restored;
         self.mended += other.mended;
-        self.kept += other.kept;
     }
 }
 
@@ -142,10 +139,9 @@ fn planted_mistakes_are_noticed() {
         Sabotage::CompactLate,
         Sabotage::SkipMending,
         Sabotage::LoseBranch,
-        Sabotage::ForgetForms,
     ] {
-        let mut seeds = kept().chain(0..SCHEDULES_OF_MISTAKES);
-        let noticed = seeds.find_map(|seed| simulate(seed, Ledger::default, Some(mistake)).err());
+        let noticed = (0..SCHEDULES_OF_MISTAKES)
+            .find_map(|seed| simulate(seed, Ledger::default, Some(mistake)).err());
         let noticed = noticed.unwrap_or_else(|| panic!("{mistake:?} went unnoticed"));
         run(noticed.seed).unwrap();
         println!("{mistake:?}: {noticed}");

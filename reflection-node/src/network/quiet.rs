@@ -14,7 +14,6 @@ use crate::access::{DocumentKeys, TopicId};
 use crate::replication::progress;
 use crate::shared::PeerStatus;
 use crate::store::documents::DocumentRow;
-use crate::store::forms::{self, Form};
 use crate::store::operations::Position;
 use crate::store::{Durability, StoreError, operations, peers};
 use crate::sync::driver::next_number;
@@ -31,8 +30,6 @@ pub(super) struct Held {
     row: DocumentRow,
     keys: DocumentKeys,
     heights: Heights,
-    /// Forms of logs that are kept aside.
-    forms: Vec<Form>,
     /// Up to where everything that was committed is in it.
     position: Position,
 }
@@ -52,7 +49,6 @@ impl Served {
             // One moment for all.
             let connection = &connection.unchecked_transaction()?;
             let position = operations::newest_position(connection)?;
-            let mut forms = forms::all_ends(connection)?;
             let held: Result<Vec<Held>, StoreError> = documents
                 .into_iter()
                 .map(|(topic, row, keys)| {
@@ -61,7 +57,6 @@ impl Served {
                         row,
                         keys,
                         heights: operations::heights(connection, row)?,
-                        forms: forms.remove(&row).unwrap_or_default(),
                         position,
                     })
                 })
@@ -91,13 +86,7 @@ impl Served {
                 .iter()
                 .filter_map(|held| {
                     let token = self.matching.token_of(&held.topic)?;
-                    let Held {
-                        keys,
-                        heights,
-                        forms,
-                        ..
-                    } = held;
-                    Some((token, self.matching.own_mark(keys, heights, forms)))
+                    Some((token, self.matching.own_mark(&held.keys, &held.heights)))
                 })
                 .collect(),
         }
@@ -118,9 +107,7 @@ impl Served {
         let theirs: std::collections::HashMap<TopicId, Mark> = named.into_iter().collect();
         let (mut equal, now) = (Vec::new(), Instant::now());
         for held in self.held(&topics).await {
-            let expected = self
-                .matching
-                .equal_mark(&held.keys, &held.heights, &held.forms);
+            let expected = self.matching.equal_mark(&held.keys, &held.heights);
             if theirs.get(&held.topic) == Some(&expected) {
                 equal.push(held);
             } else if self.shared.id < self.peer {

@@ -9,18 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-use super::recent::Recent;
 use crate::access::TopicId;
 use crate::followers::{Followers, Touched};
 use crate::identity::AuthorId;
-use crate::operation::{ForkProof, Operation};
+use crate::operation::ForkProof;
 use crate::store::Durability;
-use crate::store::forms::Form;
 use crate::store::operations::Position;
 use crate::sync::heights::{Head, Heights};
-use crate::sync::session::Request;
 
-/// The newest committed state of a document. All parts but the last only ever grow.
+/// The newest committed state of a document. All parts only ever grow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Commit {
     pub(crate) position: Position,
@@ -31,8 +28,6 @@ pub(crate) struct Commit {
     pub(crate) durable: Arc<Heights>,
     /// Proofs of forks that became known since somebody listens, one of each author at most.
     pub(crate) proofs: Arc<Vec<ForkProof>>,
-    /// Forms of logs that are kept aside, where that has changed since somebody listens.
-    pub(crate) forms: Arc<Vec<Form>>,
 }
 
 /// The documents that somebody listens to.
@@ -44,8 +39,6 @@ pub(crate) struct Commits {
     topics: Mutex<HashMap<TopicId, watch::Sender<Commit>>>,
     /// Those who are told which documents grow, whichever they are.
     followers: Followers,
-    /// Operations that were just committed.
-    recent: Mutex<Recent>,
     /// The newest position of each document that has grown since the start.
     newest: Mutex<HashMap<TopicId, Position>>,
     /// Operations up to this position are on the disk.
@@ -199,40 +192,8 @@ impl Commits {
         }
     }
 
-    /// Takes note of which forms of logs are kept aside now; called on the writing thread.
-    pub(crate) fn kept(&self, topic: TopicId, forms: &[Form]) {
-        self.update(topic, |commit| commit.forms = Arc::new(forms.to_vec()));
-        // Whoever held the same does not any more.
-        self.followers.tell(&[topic]);
-    }
-
-    /// Takes note of operations that were committed, for those who send them on; before their heights
-    /// are told. Where a log was opened anew nothing is left of what was known before.
-    pub(crate) fn remember(&self, topic: TopicId, operations: &[Arc<Operation>], is_anew: bool) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_anew {
-            recent.forget(&topic);
-        } else {
-            for operation in operations {
-                recent.add(topic, operation);
-            }
-        }
-    }
-
-    /// Operations that a session is to send, if all of them were committed just now.
-    pub(crate) fn recent(&self, topic: &TopicId, requests: &[Request]) -> Option<Vec<Operation>> {
-        let is_plain = |request: &Request| !request.is_answer && request.form.is_none();
-        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        requests
-            .iter()
-            .all(is_plain)
-            .then(|| recent.find(topic, requests))
-            .flatten()
-    }
-
     /// Ends the listeners of a document that is no more.
     pub(crate) fn remove(&self, topic: &TopicId) {
-        self.remember(*topic, &[], true);
         self.newest
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

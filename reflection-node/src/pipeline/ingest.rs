@@ -3,12 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use super::forks::note;
-use super::forms::review;
 use super::steps::STEPS;
 use super::{Delivery, History, Processed, Processor, Refusal};
 use crate::access::{BodyContext, DocumentKeys, decrypt_body};
@@ -18,7 +16,6 @@ use crate::replication::quota::Room;
 use crate::store::StoreError;
 use crate::store::documents::{self, StoredDocument};
 use crate::store::forks;
-use crate::store::forms::Form;
 use crate::store::operations::{self, Position, State};
 use crate::sync::heights::{AUTHORS_MAX, Head};
 
@@ -40,8 +37,6 @@ pub(crate) struct Ingested {
     pub(crate) position: Option<Position>,
     /// The new ends of the logs that grew.
     pub(crate) heads: BTreeMap<AuthorId, Head>,
-    /// What was accepted, in order, where somebody may want to send it on.
-    pub(crate) stored: Vec<Arc<Operation>>,
     /// Operations accepted, by author.
     pub(crate) accepted: BTreeMap<AuthorId, u64>,
     /// Refused operations and why.
@@ -54,8 +49,6 @@ pub(crate) struct Ingested {
     pub(crate) forks: Vec<(AuthorId, u64)>,
     /// Proofs of that which are new.
     pub(crate) proofs: Vec<ForkProof>,
-    /// The forms of logs that are kept aside, where there are fewer now.
-    pub(crate) forms: Option<Vec<Form>>,
     /// Whether a peer holds our own log in another form.
     pub(crate) is_own_forked: bool,
     /// Our new incarnation, where our own operations came back to us.
@@ -274,9 +267,6 @@ fn take(
                 if is_mended || (is_other_branch && !has_gap) {
                     forks::rebuild(connection, document.row)?;
                 }
-                if let Some(forms) = review(connection, processor, document, author, sequence)? {
-                    ingested.forms = Some(forms);
-                }
                 ingested.declined.remove(&author);
                 ingested.stuck.remove(&author);
             }
@@ -288,7 +278,6 @@ fn take(
             ingested.position = Some(position);
             ingested.heads.insert(author, head);
             *ingested.accepted.entry(author).or_default() += 1;
-            ingested.stored.push(Arc::new(verified.operation));
             Ok(true)
         }
         Err(Refusal::Refuse(reason)) => {

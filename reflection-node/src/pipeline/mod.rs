@@ -13,12 +13,10 @@
 mod application;
 mod commits;
 mod forks;
-mod forms;
 mod ingest;
 mod mend;
 mod publish;
 mod rebuild;
-mod recent;
 mod steps;
 mod stream;
 mod waiting_room;
@@ -29,7 +27,6 @@ pub use application::{
 };
 pub(crate) use commits::{Commit, Commits};
 pub(crate) use forks::{Evidence, examine};
-pub(crate) use forms::keep;
 pub(crate) use ingest::{Ingested, Verified, ingest, process_waiting, verify_batch};
 pub(crate) use mend::{Mended, mend};
 pub(crate) use publish::{NewOperation, publish};

@@ -592,5 +592,3 @@ fn what_a_peer_says_to_be_our_log_and_is_not_changes_nothing() {
         assert_eq!(here.own_words(), ["ours"]);
     }
 }
-
-mod forms;

@@ -139,7 +139,6 @@ pub(crate) fn delete(connection: &Connection, topic: &TopicId) -> Result<bool, S
             [document.row.0],
         )?;
     }
-    super::forms::delete(connection, document.row)?;
     super::participants::delete(connection, document.row)?;
     connection.execute("DELETE FROM documents WHERE id = ?1", [document.row.0])?;
     connection.execute(

@@ -11,7 +11,6 @@ pub(crate) mod documents;
 mod error;
 mod folder;
 pub(crate) mod forks;
-pub(crate) mod forms;
 pub(crate) mod operations;
 pub(crate) mod participants;
 pub(crate) mod peers;

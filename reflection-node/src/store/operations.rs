@@ -7,7 +7,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
 use super::documents::{DocumentRow, to_sql};
-use super::forms;
 use crate::identity::AuthorId;
 use crate::operation::{Operation, OperationId};
 use crate::shared::now_us;
@@ -299,7 +298,6 @@ pub(crate) fn range(
         from,
         count,
         is_answer: false,
-        form: None,
     };
     read_range(connection, document, &request, &mut operations, &mut room)?;
     Ok(operations)
@@ -329,25 +327,6 @@ fn read_range(
     operations: &mut Vec<Operation>,
     room: &mut usize,
 ) -> Result<(), StoreError> {
-    if let Some(end) = &request.form
-        && !is_held(connection, document, &request.author, end)?
-    {
-        let form = forms::find(connection, document, &request.author, end.id)?;
-        if let Some(form) = form {
-            let read = forms::read(connection, form, request.from, request.count, *room)?;
-            let bytes: usize = read.iter().map(Operation::len_bytes).sum();
-            *room = room.saturating_sub(bytes);
-            operations.extend(read);
-        }
-        return Ok(());
-    }
-    // Longer ones are not carried on.
-    if request.form.is_some()
-        && request.from == 0
-        && log_bytes(connection, document, &request.author)? > forms::FORM_BYTES_MAX as u64
-    {
-        return Ok(());
-    }
     let mut statement = connection.prepare_cached(
         "SELECT header, body FROM operations
          WHERE document = ?1 AND author = (SELECT id FROM authors WHERE key = ?2)
@@ -367,37 +346,6 @@ fn read_range(
         operations.push(operation);
     }
     Ok(())
-}
-
-/// The size of somebody's log.
-fn log_bytes(
-    connection: &Connection,
-    document: DocumentRow,
-    author: &AuthorId,
-) -> Result<u64, StoreError> {
-    let bytes: i64 = connection
-        .prepare_cached(
-            "SELECT coalesce(sum(length(header) + length(body)), 0) FROM operations
-             WHERE document = ?1 AND author = (SELECT id FROM authors WHERE key = ?2)",
-        )?
-        .query_row(params![document.0, author.as_bytes().as_slice()], |row| {
-            row.get(0)
-        })?;
-    Ok(bytes.unsigned_abs())
-}
-
-/// Whether somebody's log holds this operation at this place.
-fn is_held(
-    connection: &Connection,
-    document: DocumentRow,
-    author: &AuthorId,
-    end: &Head,
-) -> Result<bool, StoreError> {
-    let Some(author_row) = find_author_row(connection, author)? else {
-        return Ok(false);
-    };
-    let last = end.next.saturating_sub(1);
-    Ok(id_at(connection, document, author_row, last)? == Some(end.id))
 }
 
 /// Operations of a document accepted after `position`, in order of acceptance, with their places.

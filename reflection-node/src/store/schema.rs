@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{StoreError, forks, forms};
+use super::{StoreError, forks};
 use crate::identity::AuthorId;
 use crate::maintenance::quarantine;
 use crate::migration::{DATA_VERSION, version_of};
@@ -135,7 +135,6 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), StoreError> {
     transaction.execute_batch(forks::SCHEMA)?;
     transaction.execute_batch(replication::assignments::SCHEMA)?;
     transaction.execute_batch(replication::hosting::SCHEMA)?;
-    transaction.execute_batch(forms::SCHEMA)?;
     transaction.pragma_update(None, "user_version", DATA_VERSION)?;
     transaction.commit()?;
     Ok(())

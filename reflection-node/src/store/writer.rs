@@ -20,11 +20,10 @@ const QUEUE_JOBS_MAX: usize = 1024;
 const GROUP_JOBS_MAX: usize = 256;
 
 /// How long what need not wait for the disk may wait for more of its kind, where there is much.
-const PAUSE_MAX: Duration = Duration::from_millis(30);
-/// It waits so long for each job of the last tenth of a second beyond these few.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
+/// It waits a millisecond for each job of the last tenth of a second beyond these few.
 const LOAD_TIME: Duration = Duration::from_millis(100);
 const LOAD_FREE: f64 = 6.0;
-const LOAD_PAUSE_S: f64 = 0.0015;
 
 /// How often it is tried to empty the write-ahead log while others read.
 const CHECKPOINT_ATTEMPTS: u32 = 10;
@@ -261,7 +260,7 @@ impl Load {
     /// is at once. Where many do, each transaction wakes everybody, and a few milliseconds make one
     /// of several.
     fn pause(&self) -> Duration {
-        let pause = (self.jobs - LOAD_FREE).max(0.0) * LOAD_PAUSE_S;
+        let pause = (self.jobs - LOAD_FREE).max(0.0) / 1000.0;
         Duration::from_secs_f64(pause.min(PAUSE_MAX.as_secs_f64()))
     }
 }

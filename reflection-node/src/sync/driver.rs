@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use iroh::endpoint::{RecvStream, SendStream};
+use rusqlite::Connection;
 use tokio::io::BufReader;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinError;
@@ -20,20 +21,21 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::exchange::{Action, Exchange, ExchangeError};
 use super::frame::{FRAME_BYTES_MAX, Frame};
-use super::heights::Heights;
+use super::heights::{Head, Heights};
 use super::patience;
-use super::session::Session;
+use super::session::{Request, Session};
 use super::stream::{Streams, next_frame};
-use crate::access::TopicId;
+use crate::access::{Access, TopicId};
 use crate::events::Event;
 use crate::identity::{AuthorId, VerifyingKeys};
-use crate::operation::{Operation, OperationError};
-use crate::pipeline::{Commit, Ingested, Verified};
+use crate::operation::{ForkProof, Operation, OperationError};
+use crate::pipeline::{
+    Commit, Commits, Evidence, Ingested, Mended, Verified, examine, ingest, mend, verify_batch,
+};
 use crate::replication::progress;
 use crate::shared::{KnownDocument, PeerStatus, Shared};
 use crate::store::documents::DocumentRow;
-use crate::store::forms::{self, Form};
-use crate::store::{Durability, StoreError, forks, operations, peers};
+use crate::store::{Durability, READ_HERE_MAX, StoreError, forks, operations, peers};
 
 /// Kibibytes of received frames that wait for the machine.
 const INCOMING_KIB_MAX: usize = 2 * 1024;
@@ -43,6 +45,10 @@ const INCOMING_FRAMES_MAX: usize = 1024;
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Writes that wait, each of some kibibytes or one frame.
 const OUTGOING_WRITES_MAX: usize = 4;
+/// So much is checked at once where it stands: to wake another thread for it and to wait for that
+/// one takes as long, and where many people write it is most of what there is to do.
+const CHECKED_HERE_OPERATIONS: usize = 8;
+const CHECKED_HERE_BYTES: usize = 16 * 1024;
 
 /// Why a document's session with a peer ended.
 #[derive(Debug, thiserror::Error)]
@@ -107,8 +113,6 @@ pub(crate) struct Driver {
     examining: Option<Work<()>>,
     comparing: Option<Work<bool>>,
     mending: Option<Work<()>>,
-    looking: Option<Work<Vec<Form>>>,
-    keeping: Option<Work<()>>,
     started: Instant,
     /// By which a status that this session reported is told from its successor's.
     number: u64,
@@ -140,8 +144,6 @@ impl Driver {
             examining: None,
             comparing: None,
             mending: None,
-            looking: None,
-            keeping: None,
             started: Instant::now(),
             number: next_number(),
         }
@@ -160,13 +162,6 @@ impl Driver {
         drop((reader, writer));
         let error = result.err().unwrap_or(DriverError::Ended);
         tracing::debug!(peer = ?self.peer, topic = ?self.topic, %error, "session ended");
-        if let DriverError::Store(trouble) | DriverError::Exchange(ExchangeError::Store(trouble)) =
-            &error
-            && !matches!(trouble, StoreError::Closed)
-        {
-            let message = trouble.to_string();
-            self.shared.events.emit(&Event::StorageTrouble { message });
-        }
         self.end(&error).await
     }
 
@@ -183,13 +178,11 @@ impl Driver {
         let row = self.document.row;
         let known = self.shared.readers.run(move |connection| {
             let refusals = operations::refusals(connection, row)?;
-            let forms = forms::ends(connection, row)?;
-            Ok((refusals, forks::all(connection, row)?, forms))
+            Ok((refusals, forks::all(connection, row)?))
         });
-        let (refusals, proofs, forms) = known.await?;
+        let (refusals, proofs) = known.await?;
         self.exchange.declined(refusals);
         self.exchange.prove(&proofs);
-        self.exchange.keeps(&forms);
         loop {
             while let Some(action) = self.exchange.next_action(self.started.elapsed()) {
                 self.act(action);
@@ -242,15 +235,6 @@ impl Driver {
                     mended?;
                     self.exchange.mended();
                 }
-                lacking = optional(self.looking.as_mut()) => {
-                    self.looking = None;
-                    self.exchange.lacking(lacking?);
-                }
-                kept = optional(self.keeping.as_mut()) => {
-                    self.keeping = None;
-                    kept?;
-                    self.exchange.kept();
-                }
                 () = sleep_until(deadline) => self.exchange.expire(self.started.elapsed())?,
             }
         }
@@ -265,8 +249,6 @@ impl Driver {
             Action::Examine(evidence) => self.examining = Some(self.examine(evidence)),
             Action::Compare(head) => self.comparing = Some(self.compare(head)),
             Action::Mend(branch) => self.mending = Some(self.mend(branch)),
-            Action::Look(forms) => self.looking = Some(self.look(forms)),
-            Action::Keep(form, log) => self.keeping = Some(self.keep(form, log)),
             Action::Emit(event) => self.shared.events.emit(&event),
             Action::Status(status) => {
                 self.shared
@@ -280,9 +262,120 @@ impl Driver {
         }
     }
 
+    fn verify(&mut self, batch: Vec<Operation>) -> Verifying {
+        let bytes: usize = batch.iter().map(Operation::len_bytes).sum();
+        let is_short = batch.len() <= CHECKED_HERE_OPERATIONS && bytes <= CHECKED_HERE_BYTES;
+        let keys = self.document.keys.clone();
+        let mut authors = std::mem::take(&mut self.authors);
+        let check = move || {
+            let (verified, refused) = verify_batch(&keys, &mut authors, batch);
+            (verified, refused, authors)
+        };
+        if is_short {
+            Box::pin(std::future::ready(Ok(check())))
+        } else {
+            Box::pin(tokio::task::spawn_blocking(check))
+        }
+    }
+
     /// Takes note of what the peer has confirmed, where it keeps the document for us.
     fn look_at_replica(&self) {
         progress::confirmed(&self.shared, self.peer, self.topic, || self.exchange.held());
+    }
+
+    fn store(&self, batch: Vec<Verified>) -> Storing {
+        let shared = Arc::clone(&self.shared);
+        let (keys, topic) = (self.document.keys.clone(), self.topic);
+        // What a replica tells to hold is a copy that others rely on.
+        let durability = if keys.access() == Access::Replica {
+            Durability::Durable
+        } else {
+            Durability::Refetchable
+        };
+        Box::pin(async move {
+            let after = Arc::clone(&shared);
+            shared
+                .writer
+                .run_then(
+                    durability,
+                    move |connection, processor| ingest(connection, processor, &keys, batch),
+                    move |ingested: &Ingested| announce(&after, topic, ingested, durability),
+                )
+                .await
+        })
+    }
+
+    /// Keeps what proves forks of others' logs.
+    fn examine(&self, evidence: Vec<Evidence>) -> Work<()> {
+        let shared = Arc::clone(&self.shared);
+        let (keys, topic) = (self.document.keys.clone(), self.topic);
+        Box::pin(async move {
+            let after = Arc::clone(&shared);
+            shared
+                .writer
+                .run_then(
+                    Durability::Refetchable,
+                    move |connection, _| examine(connection, &keys, evidence),
+                    move |proofs: &Vec<ForkProof>| announce_forks(&after, topic, proofs),
+                )
+                .await
+                .map(|_: Vec<ForkProof>| ())
+        })
+    }
+
+    /// Whether our own log has another operation where the peer's form of it ends.
+    fn compare(&self, head: Head) -> Work<bool> {
+        let (shared, row) = (Arc::clone(&self.shared), self.document.row);
+        let own = shared.id;
+        Box::pin(async move {
+            shared
+                .readers
+                .run(move |connection| is_forked(connection, row, &own, &head))
+                .await
+        })
+    }
+
+    /// Joins our own log with the peer's form of it.
+    fn mend(&self, branch: Vec<Operation>) -> Work<()> {
+        let shared = Arc::clone(&self.shared);
+        let (keys, topic) = (self.document.keys.clone(), self.topic);
+        Box::pin(async move {
+            let after = Arc::clone(&shared);
+            let checking = keys.clone();
+            let verifying = tokio::task::spawn_blocking(move || {
+                verify_batch(&checking, &mut VerifyingKeys::default(), branch)
+            });
+            let (verified, _) = verifying
+                .await
+                .map_err(|error| StoreError::Commit(error.to_string()))?;
+            let mended = shared
+                .writer
+                .run_then(
+                    Durability::Durable,
+                    move |connection, processor| mend(connection, processor, &keys, verified),
+                    move |mended: &Mended| announce_mended(&after, topic, mended),
+                )
+                .await;
+            if let Err(error) = mended {
+                // Both forms are where they were; the next session tries again.
+                tracing::warn!(%error, "our own log could not be mended");
+            }
+            Ok(())
+        })
+    }
+
+    fn read(&self, requests: Vec<Request>) -> Reading {
+        let (shared, row) = (Arc::clone(&self.shared), self.document.row);
+        let count: u64 = requests.iter().map(|request| request.count).sum();
+        Box::pin(async move {
+            let read =
+                move |connection: &Connection| operations::ranges(connection, row, &requests);
+            if count <= READ_HERE_MAX {
+                shared.readers.run_here(read).await
+            } else {
+                shared.readers.run(read).await
+            }
+        })
     }
 
     async fn end(&mut self, error: &DriverError) -> Outcome {
@@ -317,6 +410,92 @@ impl Driver {
                 _ => false,
             },
         }
+    }
+}
+
+/// Whether our own log has another operation where a peer's form of it ends.
+pub(crate) fn is_forked(
+    connection: &Connection,
+    row: DocumentRow,
+    own: &AuthorId,
+    theirs: &Head,
+) -> Result<bool, StoreError> {
+    let Some(author_row) = operations::find_author_row(connection, own)? else {
+        return Ok(false);
+    };
+    let last = theirs.next.saturating_sub(1);
+    let ours = operations::id_at(connection, row, author_row, last)?;
+    Ok(ours.is_some_and(|id| id != theirs.id))
+}
+
+/// Tells the sessions and readers of a document of a committed batch.
+pub(crate) fn announce_heights(
+    commits: &Commits,
+    topic: TopicId,
+    ingested: &Ingested,
+    durability: Durability,
+) {
+    if let Some(position) = ingested.position {
+        let heads = ingested.heads.iter().map(|(author, head)| (*author, *head));
+        commits.committed(topic, position, heads, durability);
+    }
+}
+
+/// Tells everybody of a committed batch; called on the writing thread.
+fn announce(shared: &Shared, topic: TopicId, ingested: &Ingested, durability: Durability) {
+    // First: whoever is woken opens the document under it.
+    if let Some(incarnation) = ingested.incarnation {
+        shared.set_incarnation(&topic, incarnation);
+    }
+    announce_heights(&shared.commits, topic, ingested, durability);
+    if ingested.is_full {
+        shared.replication.storage_changed();
+    }
+    for (&author, &operations) in &ingested.accepted {
+        shared.events.emit(&Event::DocumentChanged {
+            topic,
+            author,
+            operations,
+        });
+    }
+    for (author, reason) in &ingested.refused {
+        let reason = reason.clone();
+        shared.events.emit(&Event::OperationRefused {
+            topic,
+            author: *author,
+            reason,
+        });
+    }
+    announce_forks(shared, topic, &ingested.proofs);
+}
+
+/// Tells of forks that have just been proved.
+fn announce_forks(shared: &Shared, topic: TopicId, proofs: &[ForkProof]) {
+    shared.commits.forked(topic, proofs);
+    for proof in proofs {
+        shared.events.emit(&Event::Fork {
+            topic,
+            author: proof.author(),
+            sequence: proof.sequence(),
+        });
+    }
+}
+
+/// Tells of what has become of our own log.
+fn announce_mended(shared: &Shared, topic: TopicId, mended: &Mended) {
+    announce_forks(shared, topic, mended.proof.as_slice());
+    if let Some(incarnation) = mended.incarnation {
+        shared.set_incarnation(&topic, incarnation);
+    }
+    if let Some((position, head)) = mended.head {
+        shared
+            .commits
+            .committed(topic, position, [(shared.id, head)], Durability::Durable);
+        shared.events.emit(&Event::DocumentChanged {
+            topic,
+            author: shared.id,
+            operations: 1,
+        });
     }
 }
 
@@ -385,11 +564,3 @@ async fn write(mut stream: SendStream, mut outgoing: mpsc::Receiver<Vec<u8>>) {
 pub(crate) fn present_heights(commits: &tokio::sync::watch::Receiver<Commit>) -> Arc<Heights> {
     Arc::clone(&commits.borrow().durable)
 }
-
-mod announce;
-mod work;
-
-#[cfg(feature = "testing")]
-pub(crate) use announce::announce_heights;
-#[cfg(feature = "testing")]
-pub(crate) use work::is_forked;

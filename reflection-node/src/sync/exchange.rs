@@ -24,7 +24,6 @@ use crate::operation::{ForkProof, Kind, Operation, OperationError};
 use crate::pipeline::{Commit, Evidence, Ingested, Verified};
 use crate::shared::PeerStatus;
 use crate::store::StoreError;
-use crate::store::forms::Form;
 use crate::store::operations::Position;
 
 /// How long proofs, digests and heads may take.
@@ -39,6 +38,8 @@ const READY_FRAMES_MAX: usize = 64;
 const WRITE_BYTES: usize = 64 * 1024;
 /// Malformed or forged operations after which a peer is cut off.
 const BAD_OPERATIONS_MAX: u64 = 16;
+/// Most bytes of our own log that are taken from a peer that holds it in another form.
+const BRANCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How often at most it is written down what a peer has confirmed.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -83,10 +84,6 @@ pub(crate) enum Action {
     Compare(Head),
     /// Check these and join them with our own log, then call [`Exchange::mended`].
     Mend(Vec<Operation>),
-    /// See which of these forms are not here, then call [`Exchange::lacking`].
-    Look(Vec<Form>),
-    /// Check this form and keep it aside, then call [`Exchange::kept`].
-    Keep(Form, Vec<Operation>),
     /// Tell the listeners of the node.
     Emit(Event),
     /// Take note of how the peer stands in the document.
@@ -104,6 +101,19 @@ enum Progress {
     Exchanging,
     /// It has been exchanged, and that has been told.
     Finished,
+}
+
+/// Our own log as the peer holds it, where that is another form of it.
+#[derive(Default)]
+struct OwnLog {
+    /// What has come of it, and its size.
+    branch: Vec<Operation>,
+    bytes: usize,
+    /// All of it.
+    whole: Option<Vec<Operation>>,
+    is_mending: bool,
+    /// Whether the end of the peer's form has been compared with ours.
+    is_compared: bool,
 }
 
 /// One document with one peer; see the module.
@@ -126,7 +136,7 @@ pub(crate) struct Exchange {
     /// What is yet to be examined. Nothing is stored meanwhile: what follows a proof may need it.
     evidence: Vec<Evidence>,
     is_examining: bool,
-    branches: Branches,
+    own_log: OwnLog,
     /// What is to be told, in order.
     news: VecDeque<Action>,
     counts: SyncCounts,
@@ -162,7 +172,7 @@ impl Exchange {
             reading: Vec::new(),
             evidence: Vec::new(),
             is_examining: false,
-            branches: Branches::default(),
+            own_log: OwnLog::default(),
             news: VecDeque::new(),
             counts: SyncCounts::default(),
             bad_operations: 0,
@@ -174,9 +184,7 @@ impl Exchange {
 
     /// Whether another frame of the peer may be taken now. Until then the peer has to wait.
     pub(crate) fn has_room(&self) -> bool {
-        self.pending.len() < BATCH_OPERATIONS_MAX
-            && self.pending_bytes < BATCH_BYTES_MAX
-            && self.branches.has_room()
+        self.pending.len() < BATCH_OPERATIONS_MAX && self.pending_bytes < BATCH_BYTES_MAX
     }
 
     /// Takes a frame that came as so many bytes.
@@ -205,26 +213,49 @@ impl Exchange {
             },
             Received::Fork { one, other } => {
                 let proof = ForkProof::new(one, other);
-                self.contest(proof.as_ref().map(ForkProof::author));
                 self.evidence.extend(proof.map(Evidence::Proof));
             }
             Received::Header(header) => self.evidence.push(Evidence::Header(header)),
             Received::Branch { header, body } => self.take_branch(header, body)?,
-            Received::BranchEnd(form) => self.end_branch(form),
-            Received::Forms(forms) => self.branches.candidates.extend(forms),
-            Received::Declined(authors) => {
-                if authors.contains(&self.own) {
-                    self.session.ask_own();
-                }
-                self.contest(authors);
+            Received::BranchEnd => {
+                self.own_log.bytes = 0;
+                self.own_log.whole = Some(std::mem::take(&mut self.own_log.branch));
             }
+            Received::OwnDeclined => self.session.ask(self.own, 0, true),
         }
         Ok(())
+    }
+
+    fn take_branch(&mut self, header: Vec<u8>, body: Vec<u8>) -> Result<(), ExchangeError> {
+        match Operation::decode(header, body) {
+            Ok(operation) => {
+                self.own_log.bytes += operation.len_bytes();
+                if self.own_log.bytes > BRANCH_BYTES_MAX {
+                    return Err(ExchangeError::BranchTooLarge);
+                }
+                self.own_log.branch.push(operation);
+                Ok(())
+            }
+            Err(error) => self.refuse(vec![(self.peer, error)]),
+        }
     }
 
     /// Takes the result of [`Action::Examine`].
     pub(crate) fn examined(&mut self) {
         self.is_examining = false;
+    }
+
+    /// Takes the result of [`Action::Compare`]: whether our own log is another one.
+    pub(crate) fn compared(&mut self, is_forked: bool) {
+        if is_forked {
+            self.session.ask(self.own, 0, true);
+        }
+    }
+
+    /// Takes the result of [`Action::Mend`].
+    pub(crate) fn mended(&mut self) {
+        self.own_log.is_mending = false;
+        self.session.recover(&self.own);
     }
 
     /// Takes proofs of forks for the peer to know.
@@ -264,13 +295,12 @@ impl Exchange {
         }
         if ingested.is_own_forked {
             self.session.give_up(self.own);
-            self.session.ask_own();
+            self.session.ask(self.own, 0, true);
         }
         for &(author, sequence) in &ingested.forks {
             // Where it does not go on from ours there are two operations before it.
-            self.session.ask_header(author, sequence.saturating_sub(1));
+            self.session.ask(author, sequence.saturating_sub(1), false);
         }
-        self.contest(ingested.forks.iter().map(|(author, _)| *author));
         let untakeable = ingested.forks.iter().map(|(author, _)| *author);
         for author in untakeable.chain(ingested.stuck.iter().copied()) {
             self.session.give_up(author);
@@ -308,7 +338,6 @@ impl Exchange {
     pub(crate) fn committed(&mut self, commit: &Commit) {
         self.position = commit.position;
         self.session.prove(&commit.proofs);
-        self.session.keeps(&commit.forms);
         let (heights, durable) = (Arc::clone(&commit.heights), Arc::clone(&commit.durable));
         self.session.committed(heights, durable);
     }
@@ -340,8 +369,17 @@ impl Exchange {
             self.is_examining = true;
             return Some(Action::Examine(std::mem::take(&mut self.evidence)));
         }
-        if let Some(action) = self.next_about_forms() {
-            return Some(action);
+        if !self.own_log.is_mending
+            && let Some(branch) = self.own_log.whole.take()
+        {
+            self.own_log.is_mending = true;
+            return Some(Action::Mend(branch));
+        }
+        if !self.own_log.is_compared
+            && let Some(head) = self.session.own_head()
+        {
+            self.own_log.is_compared = true;
+            return Some(Action::Compare(head));
         }
         if !self.is_storing
             && !self.is_examining
@@ -400,10 +438,7 @@ impl Exchange {
 
     /// Whether both sides hold the same, and nothing is under way.
     pub(crate) fn is_settled(&self) -> bool {
-        self.session.is_in_step()
-            && self.session.is_exchanged()
-            && self.is_idle()
-            && self.branches.is_idle()
+        self.session.is_in_step() && self.session.is_exchanged() && self.is_idle()
     }
 
     fn refuse(&mut self, refused: Vec<(AuthorId, OperationError)>) -> Result<(), ExchangeError> {
@@ -438,8 +473,7 @@ impl Exchange {
             let forks: Vec<(AuthorId, u64)> = self.session.forks().collect();
             for (author, sequence) in forks {
                 if author != self.own {
-                    self.session.ask_header(author, sequence);
-                    self.contest([author]);
+                    self.session.ask(author, sequence, false);
                 }
             }
         }
@@ -472,7 +506,3 @@ impl Exchange {
         }));
     }
 }
-
-mod branches;
-
-use branches::Branches;

@@ -78,10 +78,6 @@ pub(crate) enum Frame {
         header: Vec<u8>,
         body: Vec<u8>,
     },
-    /// Where forms of logs end that the sender keeps aside for their authors.
-    Forms { forms: Vec<(AuthorId, Head)> },
-    /// Asks for the form of a log that ends so, whole.
-    FetchForm { author: AuthorId, end: Head },
     /// First on a stream about assignments; what follows are frames of their own.
     Assignments,
 }
@@ -112,8 +108,18 @@ impl Frame {
                 encoder.array(2)?.u8(6)?.bytes(digest)?;
             }
             Self::Heads { heads, last } => {
-                encoder.array(3)?.u8(7)?.bool(*last)?;
-                encode_heads(encoder, heads)?;
+                encoder
+                    .array(3)?
+                    .u8(7)?
+                    .bool(*last)?
+                    .array(heads.len() as u64)?;
+                for (author, head) in heads {
+                    encoder
+                        .array(3)?
+                        .bytes(author.as_bytes())?
+                        .u64(head.next)?
+                        .bytes(head.id.as_bytes())?;
+                }
             }
             Self::Operation { header, body } => {
                 encoder.array(3)?.u8(8)?.bytes(header)?.bytes(body)?;
@@ -150,14 +156,6 @@ impl Frame {
                 encoder.array(4)?.u8(13)?.bool(*last)?;
                 encoder.bytes(header)?.bytes(body)?;
             }
-            Self::Forms { forms } => {
-                encoder.array(2)?.u8(14)?;
-                encode_heads(encoder, forms)?;
-            }
-            Self::FetchForm { author, end } => {
-                encoder.array(4)?.u8(15)?.bytes(author.as_bytes())?;
-                encoder.u64(end.next)?.bytes(end.id.as_bytes())?;
-            }
             Self::Assignments => {
                 encoder.array(1)?.u8(32)?;
             }
@@ -193,10 +191,7 @@ impl Frame {
                 (6, 2) => Self::Digest {
                     digest: fixed(decoder)?,
                 },
-                (7, 3) => Self::Heads {
-                    last: decoder.bool()?,
-                    heads: decode_heads(decoder)?,
-                },
+                (7, 3) => decode_heads(decoder)?,
                 (8, 3) => {
                     let header = bounded(decoder, HEADER_BYTES_MAX)?;
                     let body = bounded(decoder, BODY_BYTES_MAX)?;
@@ -218,13 +213,6 @@ impl Frame {
                     header: bounded(decoder, HEADER_BYTES_MAX)?,
                     body: bounded(decoder, BODY_BYTES_MAX)?,
                 },
-                (14, 2) => Self::Forms {
-                    forms: decode_heads(decoder)?,
-                },
-                (15, 4) => {
-                    let (author, end) = decode_head(decoder)?;
-                    Self::FetchForm { author, end }
-                }
                 (16, 2) => {
                     let count = count(decoder, MARKS_PER_FRAME_MAX)?;
                     let marks = (0..count)
@@ -263,35 +251,21 @@ fn decode_tokens(decoder: &mut Decoder<'_>) -> Result<Vec<Token>, Malformed> {
     (0..count).map(|_| fixed(decoder)).collect()
 }
 
-fn encode_heads(encoder: &mut Encoder<&mut Vec<u8>>, heads: &[(AuthorId, Head)]) -> Written {
-    encoder.array(heads.len() as u64)?;
-    for (author, head) in heads {
-        encoder
-            .array(3)?
-            .bytes(author.as_bytes())?
-            .u64(head.next)?
-            .bytes(head.id.as_bytes())?;
-    }
-    Ok(())
-}
-
-fn decode_heads(decoder: &mut Decoder<'_>) -> Result<Vec<(AuthorId, Head)>, Malformed> {
+fn decode_heads(decoder: &mut Decoder<'_>) -> Result<Frame, Malformed> {
+    let last = decoder.bool()?;
     let count = count(decoder, HEADS_PER_FRAME_MAX)?;
     let mut heads = Vec::with_capacity(count);
     for _ in 0..count {
         if decoder.array()? != Some(3) {
             return Err(Malformed);
         }
-        heads.push(decode_head(decoder)?);
+        let author = AuthorId::from_bytes(fixed(decoder)?);
+        let next = decoder.u64()?;
+        let id = OperationId::from_bytes(fixed(decoder)?);
+        let base = 0;
+        heads.push((author, Head { next, id, base }));
     }
-    Ok(heads)
-}
-
-fn decode_head(decoder: &mut Decoder<'_>) -> Result<(AuthorId, Head), Malformed> {
-    let author = AuthorId::from_bytes(fixed(decoder)?);
-    let next = decoder.u64()?;
-    let id = OperationId::from_bytes(fixed(decoder)?);
-    Ok((author, Head { next, id, base: 0 }))
+    Ok(Frame::Heads { heads, last })
 }
 
 fn decode_declined(decoder: &mut Decoder<'_>) -> Result<Frame, Malformed> {
@@ -372,13 +346,6 @@ mod tests {
                 header: vec![1; 300],
                 body: vec![2; 70_000],
             },
-            Frame::Forms {
-                forms: vec![(AuthorId::from_bytes([3; 32]), head); 2],
-            },
-            Frame::FetchForm {
-                author: AuthorId::from_bytes([3; 32]),
-                end: head,
-            },
             Frame::Assignments,
         ]
     }
@@ -410,7 +377,7 @@ mod tests {
         }
 
         #[test]
-        fn no_mutation_makes_the_decoder_panic(which in 0..frames().len(), at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        fn no_mutation_makes_the_decoder_panic(which in 0_usize..14, at in any::<prop::sample::Index>(), to in any::<u8>()) {
             let mut bytes = frames()[which].encode();
             let at = 4 + at.index(bytes.len() - 4);
             bytes[at] = to;

@@ -14,7 +14,6 @@ use super::proof::{Salts, token};
 use super::summary::{Mark, mark};
 use crate::access::{DocumentKeys, TopicId};
 use crate::identity::AuthorId;
-use crate::store::forms::Form;
 
 /// Offers are padded to a multiple of this.
 const OFFER_PADDING: usize = 16;
@@ -177,18 +176,13 @@ impl Matching {
     }
 
     /// The mark by which this side says what it holds of a document.
-    pub(crate) fn own_mark(&self, keys: &DocumentKeys, heights: &Heights, forms: &[Form]) -> Mark {
-        mark(keys, &self.salts, &self.own, heights, forms)
+    pub(crate) fn own_mark(&self, keys: &DocumentKeys, heights: &Heights) -> Mark {
+        mark(keys, &self.salts, &self.own, heights)
     }
 
     /// The mark of the remote side if it holds the same.
-    pub(crate) fn equal_mark(
-        &self,
-        keys: &DocumentKeys,
-        heights: &Heights,
-        forms: &[Form],
-    ) -> Mark {
-        mark(keys, &self.salts, &self.remote, heights, forms)
+    pub(crate) fn equal_mark(&self, keys: &DocumentKeys, heights: &Heights) -> Mark {
+        mark(keys, &self.salts, &self.remote, heights)
     }
 
     /// Our own token for a document.

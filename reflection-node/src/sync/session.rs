@@ -18,16 +18,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::frame::{DECLINED_PER_FRAME_MAX, Frame, HEADS_PER_FRAME_MAX, Token};
-use super::heights::{Head, Heights};
+use super::heights::{AUTHORS_MAX, Head, Heights};
 use super::proof::{Transcript, is_equal};
 use crate::access::DocumentKeys;
 use crate::identity::AuthorId;
-use crate::operation::{ForkProof, Operation, OperationId};
-use crate::store::forms::Form;
+use crate::operation::{ForkProof, Operation};
 use open::OpenLogs;
-use questions::{Answer, Asked};
+use questions::Answer;
 
-/// Most proofs of forks, and forms of logs, that a peer may tell of in one session.
+/// Most proofs of forks taken from a peer in one session.
 const PROOFS_MAX: usize = 1_024;
 
 /// Why a session ends before its time.
@@ -58,12 +57,10 @@ pub(crate) enum Received {
     Header(Vec<u8>),
     /// An operation of our own log as the peer holds it.
     Branch { header: Vec<u8>, body: Vec<u8> },
-    /// The peer's form of our own log is complete, or the form that was asked for is.
-    BranchEnd(Option<Form>),
-    /// The peer keeps these forms of logs aside.
-    Forms(Vec<Form>),
-    /// The peer cannot take these logs as they are opened here: it may hold them in another form.
-    Declined(Vec<AuthorId>),
+    /// The peer's form of our own log is complete.
+    BranchEnd,
+    /// The peer cannot take our own log as it is: it may hold it in another form.
+    OwnDeclined,
 }
 
 /// Operations to read from the store and hand to [`Session::supplied`].
@@ -74,8 +71,6 @@ pub(crate) struct Request {
     pub(crate) count: u64,
     /// Whether they were asked for, rather than being what the peer lacks.
     pub(crate) is_answer: bool,
-    /// Where the form ends that is meant, if it is a certain one.
-    pub(crate) form: Option<Head>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,18 +120,13 @@ pub(crate) struct Session {
     /// Proofs that the peer is yet to be told of, and whose it knows.
     proofs: VecDeque<ForkProof>,
     proofs_told: BTreeSet<(AuthorId, u64)>,
-    /// Forms that are kept aside here and that the peer is yet to be told of, and those it knows of.
-    forms: VecDeque<Form>,
-    forms_told: BTreeSet<OperationId>,
-    /// Proofs and forms that the peer has told.
     proofs_taken: usize,
     /// What the peer has asked for, and how often it has.
     answers: VecDeque<Answer>,
     answers_given: usize,
     /// What is to be asked, what has been, and how often.
     questions: VecDeque<Frame>,
-    asked: VecDeque<Asked>,
-    forms_asked: BTreeSet<OperationId>,
+    asked: VecDeque<(AuthorId, bool)>,
     times_asked: usize,
 }
 
@@ -203,14 +193,11 @@ impl Session {
             declined: BTreeMap::new(),
             proofs: VecDeque::new(),
             proofs_told: BTreeSet::new(),
-            forms: VecDeque::new(),
-            forms_told: BTreeSet::new(),
             proofs_taken: 0,
             answers: VecDeque::new(),
             answers_given: 0,
             questions: VecDeque::new(),
             asked: VecDeque::new(),
-            forms_asked: BTreeSet::new(),
             times_asked: 0,
         };
         session.review_all();
@@ -248,17 +235,28 @@ impl Session {
                 }
                 Ok(Received::Nothing)
             }
-            (State::Listing | State::Live, Frame::Declined { logs }) => self.take_refusals(logs),
+            (State::Listing | State::Live, Frame::Declined { logs }) => {
+                let own = self.own();
+                let is_own = logs.iter().any(|(author, _)| *author == own);
+                for (author, sequence) in logs {
+                    self.declined.insert(author, sequence);
+                    self.review(&author);
+                }
+                if self.declined.len() > AUTHORS_MAX {
+                    return Err(SessionError::TooManyAuthors);
+                }
+                Ok(if is_own {
+                    Received::OwnDeclined
+                } else {
+                    Received::Nothing
+                })
+            }
             (State::Listing | State::Live, Frame::Fork { one, other }) => {
-                self.take_evidence(1)?;
+                self.proofs_taken += 1;
+                if self.proofs_taken > PROOFS_MAX {
+                    return Err(SessionError::TooManyQuestions);
+                }
                 Ok(Received::Fork { one, other })
-            }
-            (State::Listing | State::Live, Frame::Forms { forms }) => {
-                self.take_evidence(forms.len())?;
-                Ok(Received::Forms(forms))
-            }
-            (State::Live, Frame::FetchForm { author, end }) => {
-                self.take_question(author, 0, Some(end), true)
             }
             (
                 State::Live,
@@ -267,7 +265,7 @@ impl Session {
                     from,
                     whole,
                 },
-            ) => self.take_question(author, from, None, whole),
+            ) => self.take_question(author, from, whole),
             (State::Live, Frame::Branch { last, header, body }) => {
                 self.take_answer(last, header, body)
             }
@@ -361,9 +359,6 @@ impl Session {
             return None;
         }
         if let Some(frame) = self.refusals().or_else(|| self.proof()) {
-            return Some(frame);
-        }
-        if let Some(frame) = self.kept_aside() {
             return Some(frame);
         }
         if let Some(frame) = self.questions.pop_front().or_else(|| self.news()) {
@@ -481,11 +476,9 @@ impl Session {
     }
 
     /// Whether the peer has told to have everything that is committed here, and was told so in
-    /// turn, apart from what it has refused: that it will never have. Not while one of them waits for
-    /// what it has asked for: a session that is in step may end.
+    /// turn, apart from what it has refused: that it will never have.
     pub(crate) fn is_in_step(&self) -> bool {
-        let is_answered = self.asked.is_empty() && self.answers.is_empty();
-        self.state == State::Live && is_answered && self.open.unconfirmed.is_empty()
+        self.state == State::Live && self.open.unconfirmed.is_empty()
     }
 
     /// Whether the exchange is still being set up; a driver does not wait for ever for that.

@@ -9,21 +9,18 @@ use super::heights::Heights;
 use super::proof::Salts;
 use crate::access::DocumentKeys;
 use crate::identity::AuthorId;
-use crate::store::forms::Form;
 
 const MARK_DOMAIN: &[u8] = b"app.reflection summary mark v1";
 
 /// Stands for what is held of a document.
 pub(crate) type Mark = [u8; 16];
 
-/// The mark by which `sender` says on this connection that it holds `heights`, and keeps `forms` of
-/// logs aside.
+/// The mark by which `sender` says on this connection that it holds `heights`.
 pub(crate) fn mark(
     keys: &DocumentKeys,
     salts: &Salts,
     sender: &AuthorId,
     heights: &Heights,
-    forms: &[Form],
 ) -> Mark {
     let mut hasher = blake3::Hasher::new_keyed(keys.sync_key());
     hasher
@@ -32,9 +29,6 @@ pub(crate) fn mark(
         .update(&salts.listener)
         .update(sender.as_bytes())
         .update(&heights.digest());
-    for (_, end) in forms {
-        hasher.update(end.id.as_bytes());
-    }
     let mut mark = [0; 16];
     hasher.finalize_xof().fill(&mut mark);
     mark

@@ -221,51 +221,6 @@ pub mod frame {
         Frame::Operation { header, body }.encode()
     }
 
-    /// Two headers that prove nothing.
-    pub fn fork() -> Vec<u8> {
-        let (one, other) = (vec![1; 300], vec![2; 300]);
-        Frame::Fork { one, other }.encode()
-    }
-
-    /// Asks for a log.
-    pub fn fetch(author: AuthorId) -> Vec<u8> {
-        let (from, whole) = (0, true);
-        Frame::Fetch {
-            author,
-            from,
-            whole,
-        }
-        .encode()
-    }
-
-    /// Part of a log that nobody has asked for.
-    pub fn branch(operation: &Operation) -> Vec<u8> {
-        let (header, body) = operation.clone().into_parts();
-        let last = false;
-        Frame::Branch { last, header, body }.encode()
-    }
-
-    fn end() -> Head {
-        Head {
-            next: 7,
-            id: OperationId::from_bytes([3; 32]),
-            base: 0,
-        }
-    }
-
-    /// Forms of logs that are made up.
-    pub fn forms(count: usize) -> Vec<u8> {
-        let forms = (0..count)
-            .map(|_| (AuthorId::from_bytes(crate::random::array()), end()))
-            .collect();
-        Frame::Forms { forms }.encode()
-    }
-
-    /// Asks for a form of a log that is made up.
-    pub fn fetch_form(author: AuthorId) -> Vec<u8> {
-        Frame::FetchForm { author, end: end() }.encode()
-    }
-
     /// Nothing more to send.
     pub fn done() -> Vec<u8> {
         Frame::Done.encode()

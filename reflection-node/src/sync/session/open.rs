@@ -101,7 +101,6 @@ impl Session {
                 from: answer.from,
                 count: (answer.until - answer.from).min(REQUEST_OPERATIONS_MAX),
                 is_answer: true,
-                form: answer.form,
             }];
         }
         let (mut requests, mut room) = (Vec::new(), REQUEST_OPERATIONS_MAX);
@@ -120,7 +119,6 @@ impl Session {
                 from,
                 count,
                 is_answer: false,
-                form: None,
             });
         }
         requests

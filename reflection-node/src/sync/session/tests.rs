@@ -8,7 +8,6 @@ use super::*;
 use crate::access::DocumentSecret;
 use crate::identity::AuthorKey;
 use crate::operation::{Kind, NewHeader};
-use crate::sync::heights::AUTHORS_MAX;
 
 /// One side: a session over a store that is a map.
 struct Side {
@@ -107,7 +106,7 @@ impl World {
         let new = NewHeader {
             topic: self.keys.topic(),
             sequence,
-            backlink: (sequence > 0).then_some(OperationId::from_bytes([0; 32])),
+            backlink: (sequence > 0).then_some(crate::operation::OperationId::from_bytes([0; 32])),
             time_us: 0,
             kind: Kind::Edit,
             incarnation: 0,
@@ -424,17 +423,9 @@ fn a_log_that_is_asked_for_comes_whole_and_a_header_alone() {
     let log = world.log(&world.alice_key, 600);
     let (mut alice, mut bob) = world.pair(log.clone(), log);
     talk(&mut alice, &mut bob);
-    let alice_id = world.alice_key.id();
-    let end = Head {
-        next: 600,
-        id: alice.operations[&(alice_id, 599)].id(),
-        base: 0,
-    };
-    bob.session.ask_form((alice_id, end));
-    bob.session.ask_header(alice_id, 7);
-    bob.session.ask_own();
-    // Once is enough.
-    bob.session.ask_form((alice_id, end));
+    bob.session.ask(world.alice_key.id(), 0, true);
+    bob.session.ask(world.alice_key.id(), 7, false);
+    bob.session.ask(world.bob_key.id(), 0, true);
     talk(&mut alice, &mut bob);
     assert_eq!(bob.answers.len(), 601);
     let asked = &alice.operations[&(world.alice_key.id(), 7)];

@@ -187,10 +187,6 @@ fn frames() -> Vec<Vec<u8>> {
             header: header.clone(),
             body: body.clone(),
         },
-        Frame::Forms {
-            forms: vec![(author, head); 2],
-        },
-        Frame::FetchForm { author, end: head },
         Frame::Assignments,
     ]
     .iter()

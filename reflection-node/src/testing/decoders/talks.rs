@@ -145,7 +145,6 @@ fn session(bytes: &[u8]) {
         heights: Arc::clone(&heights),
         durable: heights,
         proofs: Arc::default(),
-        forms: Arc::default(),
     };
     let mut exchange = Exchange::new(own(), peer(), keys.topic(), session, &commit);
     let proof = (role & PROVES != 0).then_some(proof);
@@ -197,14 +196,6 @@ fn follow(exchange: &mut Exchange, operation: &Operation) -> bool {
                 exchange.mended();
                 Ok(())
             }
-            Action::Look(forms) => {
-                exchange.lacking(forms);
-                Ok(())
-            }
-            Action::Keep(..) => {
-                exchange.kept();
-                Ok(())
-            }
             Action::Emit(_) | Action::Status(_) | Action::Confirm(_) => Ok(()),
         };
         while exchange.next_bytes().is_some() {}
@@ -223,7 +214,7 @@ fn offers() -> Vec<Vec<u8>> {
     let mut remote = Matching::new(peer(), own(), salts);
     let topics = remote.add(&[keys()]);
     let token = remote.token_of(&topics[0]).expect("a token");
-    let mark = remote.own_mark(&keys(), &Heights::default(), &[]);
+    let mark = remote.own_mark(&keys(), &Heights::default());
     let all = [
         Frame::Offer {
             tokens: vec![token; 16],
@@ -283,13 +274,6 @@ fn sessions() -> Vec<Vec<u8>> {
         Frame::Fork {
             one: header.clone(),
             other: header,
-        },
-        Frame::Forms {
-            forms: vec![(own(), head), (peer(), head)],
-        },
-        Frame::FetchForm {
-            author: operation.author(),
-            end: head,
         },
         Frame::Declined {
             logs: vec![(own(), 1)],

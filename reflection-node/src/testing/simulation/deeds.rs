@@ -150,11 +150,21 @@ impl<P: Person> World<P> {
         }
     }
 
-    /// Connects everybody to everybody, if only through others.
+    /// Connects everybody to everybody, if only through others, and whoever restored a backup to
+    /// each by themselves.
     pub(super) fn connect_all(&mut self) {
         for who in 1..self.people.len() {
             let with = self.random.below(who);
             if !self.is_talking(who, with) || self.random.percent(30) {
+                self.connect(who, with);
+            }
+        }
+        // The other form of a log is joined by its author alone, from whoever holds it.
+        let count = self.people.len();
+        let pairs = (0..count).flat_map(|who| (0..count).map(move |with| (who, with)));
+        for (who, with) in pairs {
+            let is_owed = self.oracle.is_copied(who) && !self.is_talking(who, with);
+            if is_owed && who != with {
                 self.connect(who, with);
             }
         }

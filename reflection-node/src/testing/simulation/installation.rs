@@ -2,14 +2,13 @@
 //! One installation: its files, and what runs while its process does.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, io};
 
 use rusqlite::Connection;
 
 use super::Sabotage;
-use super::files::Files;
 use crate::access::{DocumentKeys, TopicId};
 use crate::identity::{AuthorId, AuthorKey};
 use crate::operation::{Kind, OperationId};
@@ -18,7 +17,6 @@ use crate::pipeline::{
     Processed, Processor, PublishError, Published, Refusal, WaitingRoom, open_operation, read_all,
 };
 use crate::store::documents::{self, DocumentRow};
-use crate::store::forms::{self, Form};
 use crate::store::operations::{self, Position};
 use crate::store::{
     Committer, Job, StoreError, check_author, compaction, forks, open_connection, prepare, storage,
@@ -48,10 +46,6 @@ pub(super) enum Outcome {
     Mended {
         end: u64,
         result: Result<Mended, StoreError>,
-    },
-    Kept {
-        end: u64,
-        result: Result<Option<Vec<Form>>, StoreError>,
     },
 }
 
@@ -91,6 +85,67 @@ enum Trap {
     Armed { steps: usize, files: Files },
     /// It died; the files as they were then are in place.
     Sprung,
+}
+
+/// The database of an installation after so many crashes.
+#[derive(Clone)]
+struct Files {
+    folder: PathBuf,
+    who: usize,
+    crashes: u32,
+}
+
+impl Files {
+    fn database(&self) -> PathBuf {
+        self.folder
+            .join(format!("{}-{}.sqlite", self.who, self.crashes))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder
+            .join(format!("{}-{}.sqlite-wal", self.who, self.crashes))
+    }
+
+    fn next(&self) -> Self {
+        Self {
+            crashes: self.crashes + 1,
+            ..self.clone()
+        }
+    }
+
+    /// Copies the files as they are now to where the next start finds them.
+    fn copy_to_next(&self) {
+        self.copy_to(&self.next());
+    }
+
+    fn copy_to(&self, other: &Self) {
+        fs::copy(self.database(), other.database()).unwrap();
+        if self.log().exists() {
+            fs::copy(self.log(), other.log()).unwrap();
+        }
+    }
+
+    /// Where a backup of these is kept.
+    fn backup(&self) -> Self {
+        Self {
+            folder: self.folder.join("backups"),
+            crashes: 0,
+            ..self.clone()
+        }
+    }
+
+    fn remove(&self) {
+        for path in [
+            self.database(),
+            self.log(),
+            self.database().with_extension("sqlite-shm"),
+        ] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// The application, with the trap around it.
@@ -561,13 +616,6 @@ impl<P: super::Person> Installation<P> {
             self.synced_bytes = self.log_bytes();
         }
         is_written
-    }
-
-    /// The forms of logs that are kept aside.
-    pub(super) fn forms(&self) -> Vec<Form> {
-        self.running.as_ref().map_or_else(Vec::new, |running| {
-            forms::ends(&running.committer.connection, running.row).unwrap()
-        })
     }
 
     pub(super) fn heights(&self) -> (Position, Heights) {

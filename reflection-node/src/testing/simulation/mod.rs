@@ -20,15 +20,11 @@
 //! to hold the same, and everything that anybody held then.
 
 mod deeds;
-mod files;
-mod forks;
 mod installation;
-mod jobs;
 mod oracle;
 mod quiet;
 mod talk;
 mod world;
-mod writing;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -96,8 +92,6 @@ pub enum Sabotage {
     CompactLate,
     /// Our own log in another form is fetched, and nothing is done about it.
     SkipMending,
-    /// A form of somebody's log that cannot be taken is not kept for its author.
-    ForgetForms,
     /// Of two forms of a log one alone is kept.
     LoseBranch,
     /// Any mark is taken for that of the same operations.
@@ -127,8 +121,6 @@ pub struct Report {
     pub compactions: u64,
     /// Backups that were restored.
     pub restored: u64,
-    /// Forms of logs that were kept aside for their authors.
-    pub kept: u64,
     /// Logs that went on in two ways and were joined.
     pub mended: u64,
 }

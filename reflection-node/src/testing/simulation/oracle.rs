@@ -29,7 +29,7 @@ pub(super) struct Oracle {
     /// Which operation others have heard of or its author was told to be safe, for each place.
     public: BTreeMap<(AuthorId, u64), OperationId>,
     /// Who has restored a backup, and whether that process has not started yet.
-    copied: BTreeSet<(AuthorId, usize)>,
+    copied: BTreeMap<AuthorId, usize>,
     is_fresh_copy: Vec<bool>,
     /// What has to be there at the end.
     said: Vec<BTreeSet<u64>>,
@@ -47,7 +47,7 @@ impl Oracle {
             openings: vec![BTreeMap::new(); people],
             places: BTreeMap::new(),
             public: BTreeMap::new(),
-            copied: BTreeSet::new(),
+            copied: BTreeMap::new(),
             is_fresh_copy: vec![false; people],
             said: vec![BTreeSet::new(); people],
             early: Arc::default(),
@@ -60,7 +60,7 @@ impl Oracle {
 
     /// Somebody has gone back to a backup. What is not in it may be lost, unless others have it.
     pub(super) fn restored(&mut self, who: usize, author: AuthorId) {
-        self.copied.insert((author, who));
+        self.copied.insert(author, who);
         self.is_fresh_copy[who] = true;
         self.acknowledged[who].clear();
     }
@@ -72,11 +72,11 @@ impl Oracle {
 
     /// Whether the log of an author may go on in two ways.
     pub(super) fn is_a_copy(&self, author: &AuthorId) -> bool {
-        self.copied.iter().any(|(copied, _)| copied == author)
+        self.copied.contains_key(author)
     }
 
     pub(super) fn is_copied(&self, who: usize) -> bool {
-        self.copied.iter().any(|(_, copied)| *copied == who)
+        self.copied.values().any(|copied| *copied == who)
     }
 
     /// Somebody sees what is in the store after a start, and what it says.

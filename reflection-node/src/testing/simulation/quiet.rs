@@ -68,8 +68,7 @@ impl<P: Person> World<P> {
         }
         let (_, heights) = self.people[from].heights();
         let matching = self.matching(from, to, salts);
-        let forms = self.people[from].forms();
-        let mark = matching.own_mark(&self.people[from].keys, &heights, &forms);
+        let mark = matching.own_mark(&self.people[from].keys, &heights);
         let runs = (self.people[from].run, self.people[to].run);
         let summary = Summary {
             from,
@@ -91,8 +90,7 @@ impl<P: Person> World<P> {
         let is_written = self.people[to].write_everything();
         let (position, heights) = self.people[to].heights();
         let matching = self.matching(to, from, summary.salts);
-        let forms = self.people[to].forms();
-        let expected = matching.equal_mark(&self.people[to].keys, &heights, &forms);
+        let expected = matching.equal_mark(&self.people[to].keys, &heights);
         let is_equal = summary.mark == expected || self.sabotage == Some(Sabotage::BelieveMarks);
         if !is_equal || !is_written {
             self.quiet.0.remove(&pair);

@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::jobs::{examine_job, keep_job, mend_job, store_job};
-use super::world::{Task, World};
+use super::installation::{Installation, Outcome, Promise};
+use super::world::{Task, World, store_job};
 use super::{Person, Sabotage};
 use crate::events::Event;
 use crate::identity::VerifyingKeys;
-use crate::operation::{Operation, OperationId};
-use crate::pipeline::{Commit, Ingested, verify_batch};
+use crate::operation::{ForkProof, Operation, OperationId};
+use crate::pipeline::{Commit, Evidence, Ingested, Mended, Processor, examine, mend, verify_batch};
 use crate::shared::PeerStatus;
-use crate::store::forms;
 use crate::store::operations::Position;
 use crate::store::{Durability, Job, StoreError, forks, operations, peers};
+use crate::sync::driver::is_forked;
 use crate::sync::exchange::{Action, Exchange};
 use crate::sync::frame::Frame;
+use crate::sync::heights::Head;
 use crate::sync::session::{Request, Session};
 
 /// Stands for the document in an `Open`; whose it is needs no finding out here.
@@ -32,12 +33,12 @@ const DELAY_MS: usize = 150;
 const NOTICE_MS: usize = 10_000;
 
 /// One side of a session.
-pub(super) struct End {
-    pub(super) who: usize,
+struct End {
+    who: usize,
     with: usize,
     /// The number of the other side.
     remote: u64,
-    pub(super) exchange: Exchange,
+    exchange: Exchange,
     commits: watch::Receiver<Commit>,
     /// Frames that arrived, each with its size and whether a write ended with it.
     incoming: VecDeque<(Frame, usize, bool)>,
@@ -54,7 +55,7 @@ pub(super) struct End {
 /// All sessions.
 #[derive(Default)]
 pub(super) struct Talks {
-    pub(super) ends: BTreeMap<u64, End>,
+    ends: BTreeMap<u64, End>,
     numbers: u64,
     /// Answering sides that begin with the first bytes: number, process, with whom, their number.
     awaited: BTreeMap<u64, (usize, u32, usize, u64)>,
@@ -119,7 +120,6 @@ impl<P: Person> World<P> {
         let connection = &running.committer.connection;
         exchange.declined(operations::refusals(connection, running.row).unwrap());
         exchange.prove(&forks::all(connection, running.row).unwrap());
-        exchange.keeps(&forms::ends(connection, running.row).unwrap());
         let window = self.random.between(1, WINDOW_MAX);
         let end = End {
             who,
@@ -260,7 +260,7 @@ impl<P: Person> World<P> {
     }
 
     /// Carries out what the machine wants.
-    pub(super) fn act(&mut self, number: u64) {
+    fn act(&mut self, number: u64) {
         while let Some(end) = self.talks.ends.get_mut(&number) {
             let since = self.now.saturating_sub(end.started);
             let Some(action) = end.exchange.next_action(since) else {
@@ -326,15 +326,6 @@ impl<P: Person> World<P> {
                     self.give(who, job);
                 }
             }
-            Action::Look(forms) => self.after_ms(10, Task::Look { end: number, forms }),
-            Action::Keep(..) if self.sabotage == Some(Sabotage::ForgetForms) => {
-                end.exchange.kept();
-            }
-            Action::Keep(form, log) => {
-                if let Some(job) = keep_job(&self.people[who], number, form, log) {
-                    self.give(who, job);
-                }
-            }
             Action::Emit(_) => {}
             Action::Confirm(confirmed) => self.confirm(who, with, confirmed),
         }
@@ -364,7 +355,47 @@ impl<P: Person> World<P> {
         self.give(who, job);
     }
 
-    pub(super) fn failed_to_store(&mut self, number: u64, error: &StoreError) {
+    pub(super) fn compare(&mut self, number: u64, head: Head) {
+        let Some(end) = self.talks.ends.get_mut(&number) else {
+            return;
+        };
+        let person = &self.people[end.who];
+        let Some(running) = &person.running else {
+            return;
+        };
+        let connection = &running.committer.connection;
+        let is_forked = is_forked(connection, running.row, &person.id, &head).unwrap();
+        end.exchange.compared(is_forked);
+        self.act(number);
+    }
+
+    pub(super) fn examined(&mut self, number: u64, result: Result<(), StoreError>) {
+        let Some(end) = self.talks.ends.get_mut(&number) else {
+            return;
+        };
+        match result {
+            Ok(()) => {
+                end.exchange.examined();
+                self.act(number);
+            }
+            Err(error) => self.failed_to_store(number, &error),
+        }
+    }
+
+    pub(super) fn mended(&mut self, number: u64, result: Result<Mended, StoreError>) {
+        // It happened to the log, whether or not the session is still there.
+        match result {
+            Ok(mended) => self.count().mended += u64::from(mended.head.is_some()),
+            Err(_) => self.count().failed_writes += 1,
+        }
+        let Some(end) = self.talks.ends.get_mut(&number) else {
+            return;
+        };
+        end.exchange.mended();
+        self.act(number);
+    }
+
+    fn failed_to_store(&mut self, number: u64, error: &StoreError) {
         if self.oracle.is_calm {
             self.oracle
                 .breaks(format!("a write failed without a cause: {error}"));
@@ -495,7 +526,6 @@ impl<P: Person> World<P> {
                     && end.exchange.is_settled()
                     && self.talks.ends.contains_key(&end.remote)
                     && !self.talks.cuts.contains_key(*number)
-                    && !self.is_telling_forms(end)
             })
             .map(|(number, end)| (*number, end.remote))
             .collect();
@@ -505,16 +535,6 @@ impl<P: Person> World<P> {
         let (number, remote) = settled[self.random.below(settled.len())];
         self.talks.hushed.extend([number, remote]);
         self.end(number, "there is nothing left to do");
-    }
-
-    /// Whether one side may just be telling what it keeps aside. Nothing has been said for a minute
-    /// before a session ends, so that the other side has heard of it.
-    fn is_telling_forms(&self, end: &End) -> bool {
-        let is_keeping = |who: usize| !self.people[who].forms().is_empty();
-        let is_silent = |end: &End| end.under_way == 0 && !end.exchange.has_bytes();
-        let remote = self.talks.ends.get(&end.remote);
-        (is_keeping(end.who) || is_keeping(end.with))
-            && !(is_silent(end) && remote.is_some_and(is_silent))
     }
 
     /// Whether two have a session that nobody is about to lose.
@@ -617,6 +637,63 @@ impl<P: Person> World<P> {
         }
         Ok(())
     }
+}
+
+/// Hands what is said of other logs to the writing thread.
+fn examine_job<P: Person>(
+    person: &Installation<P>,
+    end: u64,
+    evidence: Vec<Evidence>,
+) -> Option<Job<Processor>> {
+    let running = person.running.as_ref()?;
+    let (keys, topic) = (person.keys.clone(), person.keys.topic());
+    let commits = Arc::clone(&running.commits);
+    let lost = Outcome::Examined {
+        end,
+        result: Err(StoreError::Closed),
+    };
+    let promise = Promise::new(running, lost);
+    Some(Job::new(
+        Durability::Refetchable,
+        move |connection, _| examine(connection, &keys, evidence),
+        move |result: Result<Vec<ForkProof>, StoreError>| {
+            if let Ok(proofs) = &result {
+                commits.forked(topic, proofs);
+            }
+            let result = result.map(|_| ());
+            promise.keep(Outcome::Examined { end, result });
+        },
+    ))
+}
+
+/// Hands the other form of our own log to the writing thread.
+fn mend_job<P: Person>(
+    person: &Installation<P>,
+    end: u64,
+    branch: Vec<Operation>,
+) -> Option<Job<Processor>> {
+    let running = person.running.as_ref()?;
+    let (keys, topic, own) = (person.keys.clone(), person.keys.topic(), person.id);
+    let (verified, _) = verify_batch(&keys, &mut VerifyingKeys::default(), branch);
+    let commits = Arc::clone(&running.commits);
+    let lost = Outcome::Mended {
+        end,
+        result: Err(StoreError::Closed),
+    };
+    let promise = Promise::new(running, lost);
+    Some(Job::new(
+        Durability::Durable,
+        move |connection, processor| mend(connection, processor, &keys, verified),
+        move |result: Result<Mended, StoreError>| {
+            if let Ok(mended) = &result {
+                commits.forked(topic, mended.proof.as_slice());
+                if let Some((position, head)) = mended.head {
+                    commits.committed(topic, position, [(own, head)], Durability::Durable);
+                }
+            }
+            promise.keep(Outcome::Mended { end, result });
+        },
+    ))
 }
 
 /// What a session can do next.

@@ -6,15 +6,16 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::deeds::Deeds;
-use super::installation::{Installation, Outcome};
+use super::installation::{Installation, Outcome, Promise};
 use super::oracle::Oracle;
 use super::quiet::{Quiet, Summary};
 use super::talk::Talks;
 use super::{Person, Report, Sabotage};
 use crate::access::{DocumentKeys, DocumentSecret};
 use crate::identity::AuthorKey;
+use crate::operation::Kind;
 use crate::operation::Operation;
-use crate::store::forms::Form;
+use crate::pipeline::{NewOperation, PublishError, Published, Verified, publish};
 use crate::store::operations::Position;
 use crate::store::{Durability, Job, StoreError, storage};
 use crate::sync::heights::Head;
@@ -68,10 +69,6 @@ pub(super) enum Task {
         end: u64,
         head: Head,
     },
-    Look {
-        end: u64,
-        forms: Vec<Form>,
-    },
     Read {
         end: u64,
         requests: Vec<Request>,
@@ -117,7 +114,6 @@ impl Task {
             Self::Compare { end, .. } => (12, *end),
             Self::Summary { summary } => (13, summary.to as u64),
             Self::Open { pair } => (14, pair.0 as u64),
-            Self::Look { end, .. } => (15, *end),
         }
     }
 }
@@ -257,7 +253,6 @@ impl<P: Person> World<P> {
                 self.publish_compaction(who, made);
             }
             Task::Compare { end, head } => self.compare(end, head),
-            Task::Look { end, forms } => self.look(end, forms),
             Task::Read { end, requests } => self.read(end, &requests),
             Task::Deliver { end, bytes } => self.deliver(end, &bytes),
             Task::Gone { end, reason } => self.end(end, reason),
@@ -413,7 +408,150 @@ impl<P: Person> World<P> {
             Outcome::Compacted { result } => self.compacted(who, result),
             Outcome::Examined { end, result } => self.examined(end, result),
             Outcome::Mended { end, result } => self.mended(end, result),
-            Outcome::Kept { end, result } => self.kept(who, end, &result),
+        }
+    }
+
+    /// Publishes what somebody wrote, one body after the other.
+    pub(super) fn publish(&mut self, who: usize) {
+        let (now_us, run) = (self.now_us(), self.people[who].run);
+        let sabotage = self.sabotage;
+        let person = &mut self.people[who];
+        let Some(running) = &mut person.running else {
+            return;
+        };
+        if running.is_publishing {
+            return;
+        }
+        if running.publishing.is_empty() {
+            running.publishing = person.person.take_changes().into();
+        }
+        let Some(body) = running.publishing.pop_front() else {
+            return;
+        };
+        running.is_publishing = true;
+        let (topic, own) = (person.keys.topic(), person.id);
+        let new = NewOperation {
+            topic,
+            kind: Kind::Edit,
+            incarnation: running.incarnation,
+            body: body.clone(),
+            time_us: now_us,
+            sequence: None,
+        };
+        let commits = Arc::clone(&running.commits);
+        let lost = Outcome::Published {
+            body: body.clone(),
+            result: Err(StoreError::Closed.into()),
+        };
+        let promise = Promise::new(running, lost);
+        let early = Arc::clone(&self.oracle.early);
+        let job = Job::new(
+            Durability::Durable,
+            move |connection, processor| {
+                let published = publish(connection, processor, &new);
+                if sabotage == Some(Sabotage::AcknowledgeEarly)
+                    && let Ok((published, _)) = &published
+                {
+                    let mut early = early.lock().unwrap_or_else(PoisonError::into_inner);
+                    early.push((who, published.id));
+                }
+                published
+            },
+            move |result: Result<_, PublishError>| {
+                if let Ok((published, head)) = &result {
+                    let heads = [(own, *head)];
+                    let durability = Durability::Durable;
+                    commits.committed(topic, published.position, heads, durability);
+                }
+                promise.keep(Outcome::Published { body, result });
+            },
+        );
+        debug_assert!(self.is_running(who, run));
+        self.give(who, job);
+    }
+
+    fn published(
+        &mut self,
+        who: usize,
+        body: Vec<u8>,
+        result: Result<(Published, Head), PublishError>,
+    ) {
+        let person = &mut self.people[who];
+        let Some(running) = &mut person.running else {
+            return;
+        };
+        running.is_publishing = false;
+        match result {
+            Ok((published, _)) => {
+                let own = person.id;
+                self.oracle
+                    .acknowledged(who, own, published.sequence, published.id);
+                while self.people[who].apply() {}
+                self.publish(who);
+            }
+            Err(error) => {
+                let mut bodies = vec![body];
+                bodies.extend(running.publishing.drain(..));
+                person.person.give_back(bodies);
+                match error {
+                    PublishError::Store(_) => self.report.failed_writes += 1,
+                    PublishError::OldIncarnation if self.oracle.is_copied(who) => {
+                        while self.people[who].apply() {}
+                        self.publish(who);
+                    }
+                    error => self.oracle.breaks(format!("{who} cannot publish: {error}")),
+                }
+            }
+        }
+    }
+
+    /// Publishes what was made of a whole log, unless the log has grown meanwhile.
+    fn publish_compaction(&mut self, who: usize, (next, incarnation, body): (u64, u64, Vec<u8>)) {
+        let (now_us, is_late) = (self.now_us(), self.sabotage == Some(Sabotage::CompactLate));
+        let person = &self.people[who];
+        let Some(running) = &person.running else {
+            return;
+        };
+        let (topic, own) = (person.keys.topic(), person.id);
+        let new = NewOperation {
+            topic,
+            kind: Kind::Compaction,
+            incarnation,
+            body,
+            time_us: now_us,
+            sequence: (!is_late).then_some(next),
+        };
+        let commits = Arc::clone(&running.commits);
+        let lost = Outcome::Compacted {
+            result: Err(StoreError::Closed.into()),
+        };
+        let promise = Promise::new(running, lost);
+        let job = Job::new(
+            Durability::Durable,
+            move |connection, processor| publish(connection, processor, &new),
+            move |result: Result<(Published, Head), PublishError>| {
+                if let Ok((published, head)) = &result {
+                    let durability = Durability::Durable;
+                    commits.committed(topic, published.position, [(own, *head)], durability);
+                }
+                let result = result.map(|(published, _)| published);
+                promise.keep(Outcome::Compacted { result });
+            },
+        );
+        self.give(who, job);
+    }
+
+    fn compacted(&mut self, who: usize, result: Result<Published, PublishError>) {
+        match result {
+            Ok(published) => {
+                let own = self.people[who].id;
+                self.oracle
+                    .acknowledged(who, own, published.sequence, published.id);
+                self.report.compactions += 1;
+            }
+            Err(PublishError::Overtaken) => {}
+            Err(PublishError::Store(_)) => self.report.failed_writes += 1,
+            Err(error) => self.oracle.breaks(format!("{who} cannot compact: {error}")),
         }
     }
 
@@ -471,6 +609,35 @@ impl<P: Person> World<P> {
         self.all_are_in_step()?;
         Ok(all[0].len())
     }
+}
+
+/// What came from others is not waited for: it may be fetched again.
+const DURABILITY: Durability = Durability::Refetchable;
+
+/// Hands verified operations to the writing thread.
+pub(super) fn store_job<P: Person>(
+    person: &Installation<P>,
+    end: u64,
+    batch: Vec<Verified>,
+) -> Option<Job<crate::pipeline::Processor>> {
+    let running = person.running.as_ref()?;
+    let (keys, topic) = (person.keys.clone(), person.keys.topic());
+    let commits = Arc::clone(&running.commits);
+    let lost = Outcome::Stored {
+        end,
+        result: Err(StoreError::Closed),
+    };
+    let promise = Promise::new(running, lost);
+    Some(Job::new(
+        DURABILITY,
+        move |connection, processor| crate::pipeline::ingest(connection, processor, &keys, batch),
+        move |result: Result<_, StoreError>| {
+            if let Ok(ingested) = &result {
+                crate::sync::driver::announce_heights(&commits, topic, ingested, DURABILITY);
+            }
+            promise.keep(Outcome::Stored { end, result });
+        },
+    ))
 }
 
 /// A folder of its own, in memory where there is one for that.
