@@ -175,6 +175,8 @@ fn the_first_line_has_air_above_it() {
     };
     go(1);
     until("the end is shown", || scrolled() > 100.0);
+    // The way there takes some frames.
+    frames(&editor, 60);
     go(-1);
     until("the beginning is shown", || {
         editor.caret() == 0 && scrolled() < 1.0
