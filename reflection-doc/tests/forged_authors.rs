@@ -11,36 +11,14 @@ use reflection_doc::library::Library;
 use reflection_node::access::{Access, Code, TopicId};
 use reflection_node::identity::AuthorKey;
 use reflection_node::operation::Kind;
-use reflection_node::pipeline::{Application, Delivery, Processed, Refusal};
-use reflection_node::rusqlite::Connection;
-use reflection_node::store::{DataFolder, StoreError};
+use reflection_node::store::DataFolder;
+use reflection_node::testing::Indifferent;
 use reflection_node::{Event, Mode, NetworkConfig, Node};
 use xxhash_rust::xxh32::xxh32;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Takes everything, so that nothing keeps its owner from publishing it.
-struct Shameless;
-
-impl Application for Shameless {
-    fn prepare(&mut self, _: &Connection) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<Processed, Refusal> {
-        Ok(Processed::Done)
-    }
-
-    fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn deleted(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-/// A stranger publishes a body and sees to it that somebody gets it.
+/// A stranger, whose own application refuses nothing, publishes a body and sees to it that somebody gets it.
 async fn stranger_publishes(code: &Code, body: Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let data = DataFolder::open(&folder.path().join("data")).unwrap();
@@ -51,7 +29,7 @@ async fn stranger_publishes(code: &Code, body: Vec<u8>) {
         ..NetworkConfig::default()
     };
     let key = AuthorKey::generate();
-    let node = Node::start(data, key, network, Box::new(Shameless))
+    let node = Node::start(data, key, network, Box::new(Indifferent))
         .await
         .unwrap();
     let (topic, _) = node.join(code).await.unwrap();

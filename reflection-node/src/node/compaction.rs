@@ -15,6 +15,7 @@ use crate::pipeline::{NewOperation, PublishError, read_all};
 use crate::shared::now_us;
 use crate::store::StoreError;
 use crate::store::compaction::{self, Candidate};
+use crate::sync::patience;
 
 /// How often it is looked for logs that have become long.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
@@ -138,7 +139,7 @@ pub(super) async fn by_itself(node: Node) {
     let mut failed: HashMap<TopicId, u64> = HashMap::new();
     loop {
         let round = async {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(patience(LOOK_INTERVAL)).await;
             look(&node, &mut failed).await;
         };
         tokio::select! {
@@ -169,6 +170,8 @@ async fn look(node: &Node, failed: &mut HashMap<TopicId, u64>) {
             Ok(compacted) => {
                 tracing::debug!(?topic, ?compacted, "a log was compacted");
             }
+            // Somebody typed meanwhile: it is tried again when that has come to an end.
+            Err(CompactError::Publish(PublishError::Overtaken)) => {}
             Err(error) => {
                 tracing::debug!(?topic, %error, "a log was not compacted");
                 failed.insert(topic, next);

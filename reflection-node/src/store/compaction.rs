@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Which of our own logs have become long enough to be made short.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
 use super::StoreError;
@@ -9,12 +11,13 @@ use crate::access::TopicId;
 use crate::identity::AuthorId;
 use crate::node::LogSize;
 use crate::operation::Header;
+use crate::sync::patience;
 
 /// Operations since a log's opening from which on it is made short by itself. Half a minute of
 /// typing; below that a newcomer hardly gains anything.
 const OPERATIONS_MIN: i64 = 512;
 /// How long nobody must have written to it. Whoever types is not made to wait.
-const QUIET_US: u64 = 20_000_000;
+const QUIET: Duration = Duration::from_secs(20);
 /// Most logs that are looked at in one round.
 const CANDIDATES_MAX: usize = 64;
 
@@ -54,13 +57,15 @@ pub(crate) fn candidates(
          ORDER BY logs.next - logs.base DESC",
     )?;
     let mut rows = statement.query(params![own.as_bytes().as_slice(), OPERATIONS_MIN])?;
+    let quiet_us = patience(QUIET).as_micros();
     let mut candidates = Vec::new();
     while let Some(row) = rows.next()? {
         let topic = <[u8; 32]>::try_from(row.get::<_, Vec<u8>>(0)?)
             .map_err(|_| StoreError::Damaged("a document"))?;
         let newest = Header::decode(&row.get::<_, Vec<u8>>(2)?)
             .map_err(|_| StoreError::Damaged("an operation"))?;
-        if newest.time_us.abs_diff(now_us) >= QUIET_US && candidates.len() < CANDIDATES_MAX {
+        let is_quiet = u128::from(newest.time_us.abs_diff(now_us)) >= quiet_us;
+        if is_quiet && candidates.len() < CANDIDATES_MAX {
             candidates.push(Candidate {
                 topic: TopicId::from_bytes(topic),
                 next: row.get::<_, i64>(1)?.unsigned_abs(),

@@ -20,7 +20,7 @@ use super::session::{Received, Request, Session, SessionError};
 use crate::access::TopicId;
 use crate::events::{Event, SyncCounts};
 use crate::identity::AuthorId;
-use crate::operation::{ForkProof, Kind, Operation, OperationError};
+use crate::operation::{ForkProof, Operation, OperationError};
 use crate::pipeline::{Commit, Evidence, Ingested, Verified};
 use crate::shared::PeerStatus;
 use crate::store::StoreError;
@@ -200,10 +200,7 @@ impl Exchange {
                 }));
             }
             Received::Operation { header, body } => match Operation::decode(header, body) {
-                // A log that opens anew may be one that can be taken.
-                Ok(operation)
-                    if self.session.is_stuck(&operation.author())
-                        && operation.header().kind != Kind::Compaction => {}
+                Ok(operation) if !self.session.is_of_use(&operation) => {}
                 Ok(operation) => {
                     self.session.heard(&operation)?;
                     self.pending_bytes += operation.len_bytes();
@@ -294,16 +291,19 @@ impl Exchange {
             self.session.decline(author, sequence);
         }
         if ingested.is_own_forked {
-            self.session.give_up(self.own);
+            self.session.give_up(self.own, None);
             self.session.ask(self.own, 0, true);
         }
         for &(author, sequence) in &ingested.forks {
             // Where it does not go on from ours there are two operations before it.
             self.session.ask(author, sequence.saturating_sub(1), false);
+            let opening = ingested.heads.get(&author).map_or(0, |head| head.base);
+            if sequence >= opening {
+                self.session.give_up(author, Some(sequence));
+            }
         }
-        let untakeable = ingested.forks.iter().map(|(author, _)| *author);
-        for author in untakeable.chain(ingested.stuck.iter().copied()) {
-            self.session.give_up(author);
+        for author in &ingested.stuck {
+            self.session.give_up(*author, None);
         }
         if ingested.early > 0 {
             tracing::debug!(peer = ?self.peer, early = ingested.early, "operations came early");

@@ -52,6 +52,18 @@ impl Heights {
         true
     }
 
+    /// Takes what its holder says of a log, which may have been replaced by another one of the same
+    /// height. `false` where there would be too many authors.
+    pub(crate) fn hear(&mut self, author: AuthorId, head: Head) -> bool {
+        match self.0.get_mut(&author) {
+            Some(known) if known.next == head.next => {
+                *known = head;
+                true
+            }
+            _ => self.raise(author, head),
+        }
+    }
+
     /// Takes what is committed here: as high as the known head or higher, but perhaps another
     /// operation, where a log was replaced.
     pub(crate) fn set(&mut self, author: AuthorId, head: Head) {

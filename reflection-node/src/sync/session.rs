@@ -22,7 +22,7 @@ use super::heights::{AUTHORS_MAX, Head, Heights};
 use super::proof::{Transcript, is_equal};
 use crate::access::DocumentKeys;
 use crate::identity::AuthorId;
-use crate::operation::{ForkProof, Operation};
+use crate::operation::{ForkProof, Kind, Operation};
 use open::OpenLogs;
 use questions::Answer;
 
@@ -113,6 +113,8 @@ pub(crate) struct Session {
     is_done_received: bool,
     /// Authors of whom the peer has something that cannot be taken here.
     stuck: BTreeSet<AuthorId>,
+    /// Where the peer last opened a log anew: what follows may be taken even so.
+    reopened: BTreeMap<AuthorId, u64>,
     /// Refusals here that the peer is yet to be told of; as many as there are authors.
     declining: BTreeMap<AuthorId, u64>,
     /// From where on the peer wants nothing of a log.
@@ -189,6 +191,7 @@ impl Session {
             is_done_sent: false,
             is_done_received: false,
             stuck: BTreeSet::new(),
+            reopened: BTreeMap::new(),
             declining: BTreeMap::new(),
             declined: BTreeMap::new(),
             proofs: VecDeque::new(),
@@ -326,7 +329,7 @@ impl Session {
 
     fn take_heads(&mut self, heads: Vec<(AuthorId, Head)>) -> Result<(), SessionError> {
         for (author, head) in heads {
-            if !self.theirs.raise(author, head) || !self.sent.raise(author, head) {
+            if !self.theirs.hear(author, head) || !self.sent.raise(author, head) {
                 return Err(SessionError::TooManyAuthors);
             }
             self.review(&author);
@@ -426,6 +429,10 @@ impl Session {
         let is_bounded = self.theirs.raise(operation.author(), head)
             && self.sent.raise(operation.author(), head);
         if is_bounded {
+            if operation.header().kind == Kind::Compaction {
+                let sequence = operation.header().sequence;
+                self.reopened.insert(operation.author(), sequence);
+            }
             self.review(&operation.author());
             Ok(())
         } else {
@@ -433,16 +440,21 @@ impl Session {
         }
     }
 
-    /// An operation of `author` was refused: what follows it in the log cannot be taken either,
-    /// and is not waited for.
-    pub(crate) fn give_up(&mut self, author: AuthorId) {
+    /// Something of `author` cannot be taken, at `place` where that is known: neither can what
+    /// follows it in the log, which is not waited for.
+    pub(crate) fn give_up(&mut self, author: AuthorId, place: Option<u64>) {
         self.stuck.insert(author);
+        if let Some(opening) = self.reopened.get(&author)
+            && place.is_none_or(|place| place >= *opening)
+        {
+            self.reopened.remove(&author);
+        }
     }
 
     /// The operation of `author` at `sequence` was refused, now or long ago: the peer is told, so
     /// that it does not send the rest of that log in every session.
     pub(crate) fn decline(&mut self, author: AuthorId, sequence: u64) {
-        self.stuck.insert(author);
+        self.give_up(author, Some(sequence));
         self.declining.insert(author, sequence);
     }
 
@@ -451,9 +463,14 @@ impl Session {
         self.stuck.remove(author);
     }
 
-    /// Whether operations of `author` are not taken any more.
-    pub(crate) fn is_stuck(&self, author: &AuthorId) -> bool {
-        self.stuck.contains(author)
+    /// Whether an operation is worth a look: it does not follow one that could not be taken, or opens
+    /// that log anew, or comes after such an opening, which may be on its way through the pipeline.
+    pub(crate) fn is_of_use(&self, operation: &Operation) -> bool {
+        let (author, header) = (operation.author(), operation.header());
+        let opening = self.reopened.get(&author);
+        !self.stuck.contains(&author)
+            || header.kind == Kind::Compaction
+            || opening.is_some_and(|opening| header.sequence > *opening)
     }
 
     /// Whether both sides have exchanged what they had at the beginning.

@@ -43,13 +43,14 @@ impl Session {
         let is_confirmed = head.is_none_or(|head| {
             is_declined || (told >= head.next && self.theirs.agrees_with(author, head))
         });
-        let durable = self.durable.next(author);
+        // A log may have been replaced by another one of the same height.
+        let is_untold = self.durable.get(author).is_some_and(|durable| {
+            let known = self.told.get(author);
+            let is_known = known.is_some_and(|known| known.id == durable.id);
+            sent >= durable.next && durable.next >= told && !is_known
+        });
         keep(&mut self.open.unsent, author, is_unsent);
-        keep(
-            &mut self.open.untold,
-            author,
-            durable > told && sent >= durable,
-        );
+        keep(&mut self.open.untold, author, is_untold);
         keep(&mut self.open.unconfirmed, author, !is_confirmed);
     }
 
@@ -73,7 +74,7 @@ impl Session {
             return None;
         }
         for (author, head) in &heads {
-            self.told.raise(*author, *head);
+            self.told.hear(*author, *head);
             self.review(author);
         }
         Some(Frame::Heads { heads, last: true })

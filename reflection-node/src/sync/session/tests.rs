@@ -7,7 +7,7 @@ use super::questions::FETCHES_MAX;
 use super::*;
 use crate::access::DocumentSecret;
 use crate::identity::AuthorKey;
-use crate::operation::{Kind, NewHeader};
+use crate::operation::{Kind, NewHeader, OperationId};
 
 /// One side: a session over a store that is a map.
 struct Side {
@@ -103,12 +103,21 @@ impl World {
     }
 
     fn operation(&self, key: &AuthorKey, sequence: u64) -> Operation {
+        self.signed(key, sequence, Kind::Edit)
+    }
+
+    /// An operation that opens a log anew.
+    fn opening(&self, key: &AuthorKey, sequence: u64) -> Operation {
+        self.signed(key, sequence, Kind::Compaction)
+    }
+
+    fn signed(&self, key: &AuthorKey, sequence: u64, kind: Kind) -> Operation {
         let new = NewHeader {
             topic: self.keys.topic(),
             sequence,
-            backlink: (sequence > 0).then_some(crate::operation::OperationId::from_bytes([0; 32])),
+            backlink: (sequence > 0).then_some(OperationId::from_bytes([0; 32])),
             time_us: 0,
-            kind: Kind::Edit,
+            kind,
             incarnation: 0,
             write_proof: None,
         };
@@ -453,4 +462,55 @@ fn an_answer_nobody_asked_for_and_endless_questions_end_the_session() {
         .map(|_| bob.session.receive(question.clone()))
         .find_map(Result::err);
     assert_eq!(refused, Some(SessionError::TooManyQuestions));
+}
+
+#[test]
+fn a_log_that_was_replaced_by_another_of_the_same_height_is_told_again() {
+    let world = World::new();
+    let log = world.log(&world.alice_key, 5);
+    let (mut alice, mut bob) = world.pair(log.clone(), log);
+    talk(&mut alice, &mut bob);
+    let replaced = |side: &mut Side| {
+        let head = Head {
+            next: 5,
+            id: OperationId::from_bytes([9; 32]),
+            base: 4,
+        };
+        let ours: Heights = [(world.alice_key.id(), head)].into_iter().collect();
+        let ours = Arc::new(ours);
+        side.session.committed(Arc::clone(&ours), ours);
+    };
+    replaced(&mut alice);
+    talk(&mut alice, &mut bob);
+    assert!(!alice.session.is_in_step() && !bob.session.is_in_step());
+    replaced(&mut bob);
+    talk(&mut alice, &mut bob);
+    assert!(alice.session.is_in_step() && bob.session.is_in_step());
+}
+
+#[test]
+fn what_follows_an_opening_is_taken_before_that_is_stored() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(BTreeMap::new(), BTreeMap::new());
+    talk(&mut alice, &mut bob);
+    let author = world.alice_key.id();
+    let opens = world.opening(&world.alice_key, 5);
+    let [early, before, after] =
+        [3, 4, 6].map(|sequence| world.operation(&world.alice_key, sequence));
+    bob.session.give_up(author, Some(3));
+    assert!(!bob.session.is_of_use(&before) && !bob.session.is_of_use(&after));
+    assert!(bob.session.is_of_use(&opens));
+    bob.session.heard(&opens).unwrap();
+    assert!(bob.session.is_of_use(&after) && !bob.session.is_of_use(&before));
+    // What is heard late of an earlier place changes nothing about it.
+    bob.session.give_up(author, Some(early.header().sequence));
+    assert!(bob.session.is_of_use(&after));
+    // But the opening itself may be refused, or there may be no room for anything.
+    for place in [Some(5), None] {
+        bob.session.heard(&opens).unwrap();
+        bob.session.give_up(author, place);
+        assert!(!bob.session.is_of_use(&after));
+    }
+    bob.session.recover(&author);
+    assert!(bob.session.is_of_use(&after));
 }
