@@ -11,6 +11,7 @@ mod guide;
 mod identity;
 mod keeping;
 mod library;
+mod measuring;
 mod narrow;
 mod notifications;
 mod opening;
