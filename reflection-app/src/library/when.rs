@@ -4,6 +4,8 @@
 use gettextrs::{gettext, pgettext};
 use gtk::glib;
 
+use crate::preferences::has_twelve_hours;
+
 /// A time in microseconds since 1970 as people would say it now; empty if it is out of range.
 pub fn when(time_us: u64) -> String {
     let Ok(now) = glib::DateTime::now_local() else {
@@ -14,14 +16,17 @@ pub fn when(time_us: u64) -> String {
             .and_then(|time| time.to_local())
             .ok()
     });
-    then.and_then(|then| describe(&then, &now))
+    then.and_then(|then| describe(&then, &now, has_twelve_hours()))
         .unwrap_or_default()
 }
 
 /// Compares the days of both as the clock on the wall shows them, not as the Earth turns.
-fn describe(then: &glib::DateTime, now: &glib::DateTime) -> Option<String> {
+fn describe(then: &glib::DateTime, now: &glib::DateTime, has_twelve_hours: bool) -> Option<String> {
     let format = |format: &str| then.format(format).ok().map(String::from);
     match day_number(now)? - day_number(then)? {
+        // Translators: a time of today by a clock of twelve hours, see the documentation of GDateTime
+        // for the letters.
+        0 if has_twelve_hours => format(&pgettext("time of today, twelve hours", "%-I:%M %p")),
         // Translators: a time of today, see the documentation of GDateTime for the letters.
         0 => format(&pgettext("time of today", "%H:%M")),
         1 => Some(gettext("Yesterday")),
@@ -70,11 +75,14 @@ mod tests {
             glib::DateTime::new(&utc, year, month, day, hour, minute, 0.0).unwrap()
         };
         let now = at(2026, 3, 2, 0, 5);
-        let check = |then, expected: &str| assert_eq!(describe(&then, &now).unwrap(), expected);
+        let check =
+            |then, expected: &str| assert_eq!(describe(&then, &now, false).unwrap(), expected);
         check(at(2026, 3, 2, 0, 1), "00:01");
         check(at(2026, 3, 1, 23, 59), "Yesterday");
         check(at(2026, 2, 28, 12, 0), "Saturday");
         check(at(2026, 2, 22, 12, 0), "22 February");
         check(at(2025, 12, 31, 12, 0), "31 December 2025");
+        let midnight = describe(&at(2026, 3, 2, 0, 1), &now, true);
+        assert_eq!(midnight.unwrap(), "12:01 AM");
     }
 }

@@ -2,9 +2,11 @@
 //! What a person can set, and the dialog in which that is done.
 
 mod appearance;
+mod clock;
 mod preferences_dialog;
 mod settings;
 
 pub use appearance::Appearance;
+pub use clock::{follow_clock, has_twelve_hours};
 pub use preferences_dialog::PreferencesDialog;
 pub use settings::settings;
