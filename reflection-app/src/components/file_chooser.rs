@@ -78,7 +78,8 @@ pub mod answers {
         ANSWERS.with_borrow_mut(|answers| answers.push_back(files));
     }
 
-    pub(super) fn next() -> Option<Vec<gio::File>> {
+    /// The answer to the next question, if one was said.
+    pub fn next() -> Option<Vec<gio::File>> {
         ANSWERS.with_borrow_mut(VecDeque::pop_front)
     }
 }

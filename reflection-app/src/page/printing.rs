@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The text on paper, or as a PDF by the dialog's printing to a file.
+//! The text on paper, or as a PDF by the dialog's printing to a file. A test says beforehand which
+//! file that is to be, as for all other dialogs.
 
 use adw::prelude::*;
 use gettextrs::gettext;
@@ -44,6 +45,20 @@ pub fn print(
         is_done
     });
     operation.connect_draw_page(move |_, context, page| compositor.draw_page(context, page));
-    let result = operation.run(gtk::PrintOperationAction::PrintDialog, parent)?;
+    let result = operation.run(action(&operation), parent)?;
     Ok(result != gtk::PrintOperationResult::Cancel)
+}
+
+#[cfg(not(test))]
+fn action(_: &gtk::PrintOperation) -> gtk::PrintOperationAction {
+    gtk::PrintOperationAction::PrintDialog
+}
+
+#[cfg(test)]
+fn action(operation: &gtk::PrintOperation) -> gtk::PrintOperationAction {
+    let chosen = crate::components::file_chooser::answers::next().unwrap_or_default();
+    if let Some(path) = chosen.first().and_then(FileExt::path) {
+        operation.set_export_filename(path);
+    }
+    gtk::PrintOperationAction::Export
 }

@@ -7,4 +7,6 @@ mod qr_code;
 mod share_popover;
 
 pub use join_dialog::JoinDialog;
+#[cfg(test)]
+pub use qr_code::QrCode;
 pub use share_popover::SharePopover;

@@ -7,15 +7,21 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod apart;
+mod company;
+mod everybody;
 mod guide;
 mod identity;
 mod keeping;
 mod library;
+mod looks;
 mod measuring;
 mod narrow;
 mod notifications;
 mod opening;
+mod past;
 mod searching;
+mod sharing;
 mod shortcuts;
 mod together;
 mod windows;

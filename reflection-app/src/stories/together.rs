@@ -4,48 +4,60 @@
 use adw::prelude::*;
 use reflection_doc::library::Profile;
 use reflection_doc::objects::{Document, Service};
-use reflection_node::Mode;
 use reflection_node::access::Access;
 use reflection_node::identity::AuthorKey;
 use reflection_node::store::DataFolder;
+use reflection_node::{Mode, NetworkConfig};
 
 use super::{Desk, button, everything, network, run, says, until};
 
 /// Somebody else, who has no window.
-struct Other {
-    service: Service,
+pub(super) struct Other {
+    pub(super) service: Service,
     _folder: tempfile::TempDir,
 }
 
 impl Other {
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
+        Self::begin_with(network(Mode::Local))
+    }
+
+    pub(super) fn begin_with(network: NetworkConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let opened = DataFolder::open(folder.path()).unwrap();
-        let opening = Service::open(opened, AuthorKey::generate(), network(Mode::Local));
+        let opening = Service::open(opened, AuthorKey::generate(), network);
         Self {
             service: run(opening).unwrap(),
             _folder: folder,
         }
     }
 
-    fn document(&self, text: &str) -> Document {
+    pub(super) fn document(&self, text: &str) -> Document {
         let document = run(self.service.create_document_of(text)).unwrap();
         document.open();
         until("it is open", || document.text() == text);
         document
     }
 
-    fn leave(self) {
+    /// Joins by a code and waits until the text is this.
+    pub(super) fn join(&self, code: &str, text: &str) -> Document {
+        let document = run(self.service.join_document(&code.parse().unwrap())).unwrap();
+        document.open();
+        until("the text is there", || document.text() == text);
+        document
+    }
+
+    pub(super) fn leave(self) {
         run(self.service.close(super::CLOSE_DEADLINE)).unwrap();
     }
 }
 
-fn code(document: &Document, access: Access) -> String {
+pub(super) fn code(document: &Document, access: Access) -> String {
     run(document.code(access)).unwrap().to_string()
 }
 
 /// Pastes a code into the dialog for joining and presses the button.
-fn join(desk: &Desk, code: &str) {
+pub(super) fn join(desk: &Desk, code: &str) {
     desk.act("win.join-document", None);
     let row = || {
         let dialog = desk.window.visible_dialog()?;
@@ -58,7 +70,7 @@ fn join(desk: &Desk, code: &str) {
     button(&dialog, "Join").unwrap().emit_clicked();
 }
 
-fn joined(desk: &Desk) -> Document {
+pub(super) fn joined(desk: &Desk) -> Document {
     let documents = desk.service().documents();
     until("it is joined", || documents.n_items() == 1);
     documents.to_vec().remove(0)

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What a text was, and names for that.
+
+use adw::prelude::*;
+use reflection_doc::objects::Document;
+use reflection_node::Mode;
+use reflection_node::access::Access;
+
+use super::together::{Other, code, join, joined};
+use super::{Desk, button, everything, says, until};
+use crate::page::TextView;
+
+const NAME: &str = "First draft";
+
+/// Opens the history and waits for its list.
+fn open(desk: &Desk, editor: &TextView) -> adw::Dialog {
+    WidgetExt::activate_action(editor, "page.history", None).unwrap();
+    until("the versions are listed", || {
+        let dialog = desk.window.visible_dialog();
+        dialog.is_some_and(|dialog| !rows(&dialog).is_empty())
+    });
+    desk.window.visible_dialog().unwrap()
+}
+
+/// The title of each version, the newest first.
+fn rows(dialog: &adw::Dialog) -> Vec<String> {
+    let rows = everything(dialog).into_iter();
+    let rows = rows.filter_map(|widget| widget.downcast::<adw::ActionRow>().ok());
+    rows.map(|row| row.title().into()).collect()
+}
+
+fn view(dialog: &adw::Dialog) -> gtk::TextView {
+    let mut widgets = everything(dialog).into_iter();
+    widgets.find_map(|widget| widget.downcast().ok()).unwrap()
+}
+
+fn shown(dialog: &adw::Dialog) -> String {
+    let buffer = view(dialog).buffer();
+    let (start, end) = buffer.bounds();
+    buffer.text(&start, &end, false).into()
+}
+
+/// The names that somebody else sees.
+fn names(document: &Document) -> Vec<String> {
+    let past = document.past().unwrap().open().unwrap();
+    let versions = past.versions().into_iter();
+    versions.flat_map(|version| version.names).collect()
+}
+
+/// H1, H2: each one's work is a version to slide to; what changed in it is marked; a name that one
+/// gives is seen by everybody, also after a restart.
+#[gtk::test]
+fn a_version_gets_a_name_that_everybody_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open_with(folder.path(), Mode::Local);
+    let anna = Other::begin();
+    let hers = anna.document("# Plan\nher words\n");
+    join(&desk, &code(&hers, Access::Write));
+    let document = joined(&desk);
+    let topic = document.topic().unwrap();
+    let editor = desk.editor(&document);
+    until("the text is there", || {
+        editor.text_buffer().shown_text() == hers.text()
+    });
+    let buffer = editor.text_buffer();
+    buffer.insert(&mut buffer.end_iter(), "my words\n");
+    until("she has it", || hers.text().ends_with("my words\n"));
+
+    let dialog = open(&desk, &editor);
+    assert_eq!(rows(&dialog).len(), 2);
+    let scale = || {
+        let mut widgets = everything(&dialog).into_iter();
+        widgets.find_map(|widget| widget.downcast::<gtk::Scale>().ok())
+    };
+    until("there is something to slide", || scale().is_some());
+    until("the last one is shown", || {
+        shown(&dialog) == "# Plan\nher words\nmy words\n"
+    });
+    let is_marked = |at: i32| !view(&dialog).buffer().iter_at_offset(at).tags().is_empty();
+    assert!(is_marked(18) && !is_marked(8), "what was added is marked");
+    scale().unwrap().set_value(0.0);
+    until("the first one is", || {
+        shown(&dialog) == "# Plan\nher words\n"
+    });
+
+    WidgetExt::activate_action(&view(&dialog), "history.name", None).unwrap();
+    let entry = || {
+        let mut widgets = everything(&desk.window).into_iter();
+        widgets.find_map(|widget| widget.downcast::<adw::EntryRow>().ok())
+    };
+    until("it asks for the name", || entry().is_some());
+    let name = button(&desk.window, "Name").unwrap();
+    assert!(!name.is_sensitive(), "nothing is no name");
+    entry().unwrap().set_text(NAME);
+    until("that is one", || name.is_sensitive());
+    name.emit_clicked();
+    until("the version has it", || {
+        rows(&dialog).contains(&NAME.to_owned())
+    });
+    assert_eq!(rows(&dialog).len(), 2, "{:?}", rows(&dialog));
+    dialog.force_close();
+    until("she sees it", || names(&hers) == [NAME]);
+    anna.leave();
+    desk.close();
+
+    let desk = Desk::open(folder.path());
+    let document = desk.listed(&topic);
+    desk.window.open_document(&document);
+    let editor = desk.editor(&document);
+    let dialog = open(&desk, &editor);
+    until("it still has it", || {
+        rows(&dialog).contains(&NAME.to_owned())
+    });
+    let list = everything(&dialog).into_iter();
+    let mut list = list.filter_map(|widget| widget.downcast::<gtk::ListBox>().ok());
+    let list = list.next().unwrap();
+    let mut named = (0..2).filter_map(|place| list.row_at_index(place));
+    let named = named.rfind(|row| says(row, NAME)).unwrap();
+    list.select_row(Some(&named));
+    until("it is what it was", || {
+        shown(&dialog) == "# Plan\nher words\n"
+    });
+    WidgetExt::activate_action(&view(&dialog), "history.restore", None).unwrap();
+    until("the text is that again", || {
+        document.text() == "# Plan\nher words\n"
+    });
+    desk.close();
+}
