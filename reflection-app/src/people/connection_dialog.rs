@@ -111,7 +111,7 @@ impl ConnectionDialog {
         };
         // What cannot be read now stays as it was.
         if let Ok(connections) = service.connections(document).await {
-            self.show(groups(&connections, document.copies()));
+            self.show(groups(&connections));
         }
     }
 
@@ -181,7 +181,8 @@ fn row_widget(row: &Row) -> adw::ActionRow {
     widget
 }
 
-fn groups(connections: &Connections, copies: u64) -> Vec<Group> {
+fn groups(connections: &Connections) -> Vec<Group> {
+    let holders = connections.holders;
     let mut groups = vec![Group {
         title: gettext("People"),
         description: if connections.people.is_empty() {
@@ -191,10 +192,10 @@ fn groups(connections: &Connections, copies: u64) -> Vec<Group> {
         },
         rows: connections.people.iter().map(person).collect(),
     }];
-    let count = u32::try_from(copies).unwrap_or(u32::MAX);
+    let count = u32::try_from(holders).unwrap_or(u32::MAX);
     groups.push(Group {
         title: gettext("Copies"),
-        description: if copies == 0 {
+        description: if holders == 0 {
             gettext("No other device has confirmed to hold all that was written here.")
         } else {
             ngettext(
@@ -202,7 +203,7 @@ fn groups(connections: &Connections, copies: u64) -> Vec<Group> {
                 "{count} other devices hold all that was written here.",
                 count,
             )
-            .replace("{count}", &copies.to_string())
+            .replace("{count}", &holders.to_string())
         },
         rows: connections.copies.iter().map(copy).collect(),
     });
@@ -284,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_document_without_others_says_so_in_each_group() {
-        let groups = groups(&Connections::default(), 0);
+        let groups = groups(&Connections::default());
         assert_eq!(groups.len(), 3);
         assert!(groups.iter().all(|group| !group.description.is_empty()));
     }

@@ -113,9 +113,6 @@ pub struct Document {
     /// How many of those have everything that is saved here.
     #[property(get)]
     people_in_step: Cell<u32>,
-    /// How many others have confirmed to hold a copy.
-    #[property(get)]
-    copies: Cell<u64>,
     /// Whether something that was done here can be taken back.
     #[property(get)]
     can_undo: Cell<bool>,
@@ -167,7 +164,6 @@ impl Default for Document {
             trouble: Cell::default(),
             people_here: Cell::default(),
             people_in_step: Cell::default(),
-            copies: Cell::default(),
             can_undo: Cell::default(),
             can_redo: Cell::default(),
             authors: RefCell::default(),
@@ -237,7 +233,6 @@ setters! {
     set_trouble, notify_trouble, trouble: Trouble;
     set_people_here, notify_people_here, people_here: u32;
     set_people_in_step, notify_people_in_step, people_in_step: u32;
-    set_copies, notify_copies, copies: u64;
     set_can_undo, notify_can_undo, can_undo: bool;
     set_can_redo, notify_can_redo, can_redo: bool;
 }
@@ -266,7 +261,6 @@ impl Document {
         self.is_joined.set(summary.is_joined);
         self.set_updated_us(summary.updated_us);
         self.used(summary.local.used_us);
-        self.set_copies(summary.copies);
         self.set_is_pinned(summary.local.is_pinned);
         self.set_is_archived(summary.local.is_archived);
         self.set_preview(&summary.preview);

@@ -45,6 +45,8 @@ pub struct Connections {
     pub people: Vec<Connection>,
     /// Copies on replicas.
     pub copies: Vec<KeptCopy>,
+    /// How many devices have confirmed to hold all that was written here.
+    pub holders: u64,
     /// Where this device may be reached.
     pub addresses: Vec<SocketAddr>,
 }
@@ -73,9 +75,9 @@ impl Service {
                 }
             })
             .collect();
+        let topic = document.topic();
         let mut copies = Vec::new();
         for replica in node.replicas().await? {
-            let topic = document.topic();
             let kept = replica
                 .assignments
                 .iter()
@@ -88,9 +90,14 @@ impl Service {
                 });
             }
         }
+        let info = match &topic {
+            Some(topic) => node.document(topic).await?,
+            None => None,
+        };
         Ok(Connections {
             people,
             copies,
+            holders: info.map_or(0, |info| info.copies),
             addresses: node.addresses().await,
         })
     }
