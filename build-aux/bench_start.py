@@ -161,7 +161,8 @@ class Bench:
         line = "Some words of a line, as people write them, and not too long.\n"
         self.texts = {"small": line * 160, "large": line * (1_000_000 // len(line))}
         for name, text in self.texts.items():
-            (folder / f"{name}.md").write_text(text)
+            # The editor shows no newline that ends a file.
+            (folder / f"{name}.md").write_text(text + "\n")
         self.editor = shutil.which("gnome-text-editor")
 
     def start(self, name):
