@@ -53,7 +53,11 @@ impl Node {
             .run_then(
                 Durability::Durable,
                 move |connection, processor| publish(connection, processor, &new),
-                move |(published, head)| {
+                move |(published, head, operation)| {
+                    let is_anew = operation.header().kind == Kind::Compaction;
+                    shared
+                        .commits
+                        .remember(topic, std::slice::from_ref(operation), is_anew);
                     shared.commits.committed(
                         topic,
                         published.position,
@@ -63,7 +67,7 @@ impl Node {
                 },
             )
             .await;
-        published.map(|(published, _)| published)
+        published.map(|(published, ..)| published)
     }
 
     /// A document's operations accepted after `position`; 0 gives all.

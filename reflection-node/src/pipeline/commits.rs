@@ -9,13 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
+use super::recent::Recent;
 use crate::access::TopicId;
 use crate::followers::{Followers, Touched};
 use crate::identity::AuthorId;
-use crate::operation::ForkProof;
+use crate::operation::{ForkProof, Operation};
 use crate::store::Durability;
 use crate::store::operations::Position;
 use crate::sync::heights::{Head, Heights};
+use crate::sync::session::Request;
 
 /// The newest committed state of a document. All parts only ever grow.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,8 @@ pub(crate) struct Commits {
     topics: Mutex<HashMap<TopicId, watch::Sender<Commit>>>,
     /// Those who are told which documents grow, whichever they are.
     followers: Followers,
+    /// Operations that were just committed.
+    recent: Mutex<Recent>,
     /// The newest position of each document that has grown since the start.
     newest: Mutex<HashMap<TopicId, Position>>,
     /// Operations up to this position are on the disk.
@@ -192,8 +196,31 @@ impl Commits {
         }
     }
 
+    /// Takes note of operations that were committed, for those who send them on; before their heights
+    /// are told. Where a log was opened anew nothing is left of what was known before.
+    pub(crate) fn remember(&self, topic: TopicId, operations: &[Arc<Operation>], is_anew: bool) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_anew {
+            recent.forget(&topic);
+        } else {
+            for operation in operations {
+                recent.add(topic, operation);
+            }
+        }
+    }
+
+    /// Operations that a session is to send, if all of them were committed just now.
+    pub(crate) fn recent(&self, topic: &TopicId, requests: &[Request]) -> Option<Vec<Operation>> {
+        if requests.iter().any(|request| request.is_answer) {
+            return None;
+        }
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.find(topic, requests)
+    }
+
     /// Ends the listeners of a document that is no more.
     pub(crate) fn remove(&self, topic: &TopicId) {
+        self.remember(*topic, &[], true);
         self.newest
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

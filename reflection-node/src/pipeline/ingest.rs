@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
@@ -37,6 +38,8 @@ pub(crate) struct Ingested {
     pub(crate) position: Option<Position>,
     /// The new ends of the logs that grew.
     pub(crate) heads: BTreeMap<AuthorId, Head>,
+    /// What was accepted, in order, for those who send it on.
+    pub(crate) stored: Vec<Arc<Operation>>,
     /// Operations accepted, by author.
     pub(crate) accepted: BTreeMap<AuthorId, u64>,
     /// Refused operations and why.
@@ -278,6 +281,7 @@ fn take(
             ingested.position = Some(position);
             ingested.heads.insert(author, head);
             *ingested.accepted.entry(author).or_default() += 1;
+            ingested.stored.push(Arc::new(verified.operation));
             Ok(true)
         }
         Err(Refusal::Refuse(reason)) => {

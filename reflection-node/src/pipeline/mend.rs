@@ -112,7 +112,7 @@ pub(crate) fn mend(
             time_us: now_us(),
             sequence: None,
         };
-        let (published, head) = publish(connection, processor, &new)
+        let (published, head, _) = publish(connection, processor, &new)
             .map_err(|error| StoreError::Commit(error.to_string()))?;
         mended.head = Some((published.position, head));
     }

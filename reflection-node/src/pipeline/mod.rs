@@ -17,6 +17,7 @@ mod ingest;
 mod mend;
 mod publish;
 mod rebuild;
+mod recent;
 mod steps;
 mod stream;
 mod waiting_room;

@@ -2,6 +2,8 @@
 //! Our own operations: sealed, signed and appended on the writing thread, so that a log is never
 //! written from two places at once.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
 use super::{Delivery, History, Processed, Processor, Refusal, ingest};
@@ -64,7 +66,7 @@ pub(crate) fn publish(
     connection: &Connection,
     processor: &mut Processor,
     new: &NewOperation,
-) -> Result<(Published, Head), PublishError> {
+) -> Result<(Published, Head, Arc<Operation>), PublishError> {
     if new.body.len() > PLAIN_BODY_BYTES_MAX {
         return Err(PublishError::TooLarge(new.body.len()));
     }
@@ -150,5 +152,6 @@ pub(crate) fn publish(
             sequence,
         },
         head,
+        Arc::new(operation),
     ))
 }

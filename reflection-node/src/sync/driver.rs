@@ -365,6 +365,9 @@ impl Driver {
     }
 
     fn read(&self, requests: Vec<Request>) -> Reading {
+        if let Some(found) = self.shared.commits.recent(&self.topic, &requests) {
+            return Box::pin(std::future::ready(Ok(found)));
+        }
         let (shared, row) = (Arc::clone(&self.shared), self.document.row);
         let count: u64 = requests.iter().map(|request| request.count).sum();
         Box::pin(async move {
@@ -435,6 +438,7 @@ pub(crate) fn announce_heights(
     ingested: &Ingested,
     durability: Durability,
 ) {
+    commits.remember(topic, &ingested.stored, !ingested.opened.is_empty());
     if let Some(position) = ingested.position {
         let heads = ingested.heads.iter().map(|(author, head)| (*author, *head));
         commits.committed(topic, position, heads, durability);
@@ -487,6 +491,7 @@ fn announce_mended(shared: &Shared, topic: TopicId, mended: &Mended) {
     if let Some(incarnation) = mended.incarnation {
         shared.set_incarnation(&topic, incarnation);
     }
+    shared.commits.remember(topic, &[], true);
     if let Some((position, head)) = mended.head {
         shared
             .commits

@@ -430,7 +430,13 @@ impl<P: Person> World<P> {
         let Some(running) = &self.people[end.who].running else {
             return;
         };
-        let found = operations::ranges(&running.committer.connection, running.row, requests);
+        let recent = running
+            .commits
+            .recent(&self.people[end.who].keys.topic(), requests);
+        let found = recent.map_or_else(
+            || operations::ranges(&running.committer.connection, running.row, requests),
+            Ok,
+        );
         let found = match found {
             Ok(found) => found,
             Err(error) => {
@@ -687,6 +693,7 @@ fn mend_job<P: Person>(
         move |result: Result<Mended, StoreError>| {
             if let Ok(mended) = &result {
                 commits.forked(topic, mended.proof.as_slice());
+                commits.remember(topic, &[], true);
                 if let Some((position, head)) = mended.head {
                     commits.committed(topic, position, [(own, head)], Durability::Durable);
                 }

@@ -450,7 +450,7 @@ impl<P: Person> World<P> {
             move |connection, processor| {
                 let published = publish(connection, processor, &new);
                 if sabotage == Some(Sabotage::AcknowledgeEarly)
-                    && let Ok((published, _)) = &published
+                    && let Ok((published, ..)) = &published
                 {
                     let mut early = early.lock().unwrap_or_else(PoisonError::into_inner);
                     early.push((who, published.id));
@@ -458,11 +458,13 @@ impl<P: Person> World<P> {
                 published
             },
             move |result: Result<_, PublishError>| {
-                if let Ok((published, head)) = &result {
+                if let Ok((published, head, operation)) = &result {
+                    commits.remember(topic, std::slice::from_ref(operation), false);
                     let heads = [(own, *head)];
                     let durability = Durability::Durable;
                     commits.committed(topic, published.position, heads, durability);
                 }
+                let result = result.map(|(published, head, _)| (published, head));
                 promise.keep(Outcome::Published { body, result });
             },
         );
@@ -529,12 +531,13 @@ impl<P: Person> World<P> {
         let job = Job::new(
             Durability::Durable,
             move |connection, processor| publish(connection, processor, &new),
-            move |result: Result<(Published, Head), PublishError>| {
-                if let Ok((published, head)) = &result {
+            move |result: Result<(Published, Head, _), PublishError>| {
+                if let Ok((published, head, operation)) = &result {
+                    commits.remember(topic, std::slice::from_ref(operation), true);
                     let durability = Durability::Durable;
                     commits.committed(topic, published.position, [(own, *head)], durability);
                 }
-                let result = result.map(|(published, _)| published);
+                let result = result.map(|(published, ..)| published);
                 promise.keep(Outcome::Compacted { result });
             },
         );
