@@ -163,3 +163,47 @@ fn everything_fits_a_narrow_window_with_large_text() {
     desk.close();
     assert!(misfits.0.is_empty(), "{}", misfits.0.join("\n"));
 }
+
+/// The same of what is seldom seen: the first screen, the past, the ways to others.
+#[gtk::test]
+fn so_does_what_is_seldom_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    desk.window.set_default_size(WIDTH, HEIGHT);
+    let _large = LargeText::begin();
+    let mut misfits = Misfits::default();
+    misfits.look("the first screen", &desk.window);
+    let document = desk.document("# Plan\nwords");
+    desk.window.open_document(&document);
+    let editor = desk.editor(&document);
+    let dialog = || desk.window.visible_dialog();
+    desk.act("win.connection-details", None);
+    until("the details are there", || dialog().is_some());
+    misfits.look("connection details", &desk.window);
+    leave_dialog(&desk);
+    WidgetExt::activate_action(&editor, "page.history", None).unwrap();
+    let list = || {
+        let mut widgets = everything(&dialog()?).into_iter();
+        widgets.find_map(|it| it.downcast::<gtk::ListBox>().ok())
+    };
+    until("there is a version", || {
+        list().is_some_and(|list| list.row_at_index(0).is_some())
+    });
+    let version = list().unwrap().row_at_index(0).unwrap();
+    list()
+        .unwrap()
+        .emit_by_name::<()>("row-activated", &[&version]);
+    until("it is shown", || button(&desk.window, "Restore").is_some());
+    misfits.look("a version", &desk.window);
+    let restore = button(&desk.window, "Restore").unwrap();
+    WidgetExt::activate_action(&restore, "history.name", None).unwrap();
+    until("it asks for the name", || {
+        button(&desk.window, "Cancel").is_some()
+    });
+    misfits.look("naming a version", &desk.window);
+    let settings = crate::preferences::settings();
+    settings.reset("window-width");
+    settings.reset("window-height");
+    desk.close();
+    assert!(misfits.0.is_empty(), "{}", misfits.0.join("\n"));
+}
