@@ -41,13 +41,23 @@ pub(crate) fn typed(
     patches: impl Iterator<Item = (usize, usize, impl AsRef<str>)>,
 ) -> (Engine, Vec<Delivered>) {
     let mut engine = engine(number);
+    let operations = typed_into(&mut engine, number, patches);
+    (engine, operations)
+}
+
+/// The same in a document that somebody has written to.
+pub(crate) fn typed_into(
+    engine: &mut Engine,
+    number: u8,
+    patches: impl Iterator<Item = (usize, usize, impl AsRef<str>)>,
+) -> Vec<Delivered> {
     let mut operations = Vec::new();
     for (at, delete, insert) in patches {
         engine.edit(at, delete, insert.as_ref()).unwrap();
         let bodies = engine.take_changes().into_iter();
         operations.extend(bodies.map(|body| delivered(author(number), body)));
     }
-    (engine, operations)
+    operations
 }
 
 /// The CRDT alone, as it would be used for the same.
