@@ -70,6 +70,28 @@ async fn a_title_counts_more_than_a_text() {
 }
 
 #[tokio::test]
+async fn a_single_letter_gives_titles_first_and_everything_else() {
+    let home = Home::new();
+    let library = home.open().await;
+    let titled = library.create("Zebra").await.unwrap();
+    let often = library.create("Other\n\nzebra zoo zenith").await.unwrap();
+    let once = library
+        .create("Another one, in which much else is said\n\nzebra")
+        .await
+        .unwrap();
+    let all = found(&library, "z").await;
+    assert_eq!((all[0], all.len()), (titled, 3));
+    assert!(all.contains(&once) && all.contains(&often));
+    // With a second letter it is weighed.
+    let twice = library.create("Last\n\nzebra ze").await.unwrap();
+    let best = found(&library, "ze").await;
+    assert_eq!(best[0], titled);
+    assert_ne!(best[1], once);
+    assert!(best.contains(&twice) && best.contains(&often));
+    library.close(common::DEADLINE).await;
+}
+
+#[tokio::test]
 async fn a_deleted_document_leaves_nothing_in_the_files() {
     const SECRET: &str = "zygomorphicquaternion";
     let home = Home::new();

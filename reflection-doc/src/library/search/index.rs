@@ -100,15 +100,28 @@ impl Entry {
     }
 }
 
-/// Gives the documents that an expression finds, best first, until told to stop.
+/// In which order documents are given.
+#[derive(Clone, Copy)]
+pub(super) enum Order {
+    /// The best first, for which all that are found have to be weighed.
+    Best,
+    /// As they stand in the index, at once.
+    Stored,
+}
+
+/// Gives the documents that an expression finds until told to stop.
 pub(super) fn find(
     connection: &Connection,
     expression: &str,
+    order: Order,
     mut take: impl FnMut(i64) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT rowid FROM document_search WHERE document_search MATCH ?1 ORDER BY rank",
-    )?;
+    let mut statement = connection.prepare_cached(match order {
+        Order::Best => {
+            "SELECT rowid FROM document_search WHERE document_search MATCH ?1 ORDER BY rank"
+        }
+        Order::Stored => "SELECT rowid FROM document_search WHERE document_search MATCH ?1",
+    })?;
     let mut rows = statement.query([expression])?;
     while let Some(row) = rows.next()? {
         if take(row.get(0)?)?.is_break() {

@@ -17,6 +17,7 @@ use reflection_node::rusqlite::Connection;
 use reflection_node::store::StoreError;
 
 use super::{Library, LibraryError, local, texts};
+use index::Order;
 pub(super) use index::{Entry, prepare, reset};
 use query::Query;
 pub use snippet::Marked;
@@ -91,11 +92,16 @@ fn answer(
     let everywhere = query.expression();
     // Whoever searches for a title wants that document first, however long others go on about it.
     let in_titles = format!("title : ({everywhere})");
+    let order = if query.is_one_letter() {
+        Order::Stored
+    } else {
+        Order::Best
+    };
     for expression in [in_titles, everywhere] {
         if hits.len() >= limit {
             break;
         }
-        index::find(connection, &expression, |id| {
+        index::find(connection, &expression, order, |id| {
             if hits.len() >= limit {
                 return Ok(ControlFlow::Break(()));
             }

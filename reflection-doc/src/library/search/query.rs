@@ -73,6 +73,15 @@ impl Query {
         (!phrases.is_empty()).then_some(Self { phrases })
     }
 
+    /// Whether it is but the first letter of a word, which every document may have many times: no
+    /// document suits that better than another one.
+    pub(super) fn is_one_letter(&self) -> bool {
+        let [phrase] = self.phrases.as_slice() else {
+            return false;
+        };
+        phrase.is_open && phrase.words.len() == 1 && phrase.words[0].chars().nth(1).is_none()
+    }
+
     /// The question in the index's language. Words hold nothing that has a meaning in it.
     pub(super) fn expression(&self) -> String {
         let phrases: Vec<String> = self
