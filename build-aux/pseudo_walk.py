@@ -20,8 +20,8 @@ from pseudo_catalogue import LANGUAGE
 
 WORDS = "Quick brown fox"
 LIBRARIES = ("gtk40", "libadwaita", "gtksourceview-5", "libspelling", "glib20")
-# Keys and fonts are names; a code is no language; the rest belongs to this device.
-EXEMPT = re.compile(r"\b(Ctrl|Shift|Alt|Escape|F\d+|[A-Z]|Monospace|Regular|Sans|([a-z0-9]{1,4} ){8,}[a-z0-9]{1,4}"
+# Keys, fonts and units are names; a code is no language; the rest belongs to this device.
+EXEMPT = re.compile(r"\b(Ctrl|Shift|Alt|Escape|Return|KP|F\d+|\d+,?\d*\s[kMG]?B|[A-Z]|Monospace|Regular|Sans|([a-z0-9]{1,4} ){8,}[a-z0-9]{1,4}"
                     r"|reflection:\S*|https?://\S*|\d+(\.\d+)+)(?!\w)")
 # One screen each: its name, how to get there (buttons are ⟦pressed⟧, tabs chosen, menus used by access keys, the rest are
 # keys), how to leave. GTK 4.18 gives the items of menus no name on the bus, so these are not read.
