@@ -12,7 +12,7 @@ use gtk::{gdk, gio, glib};
 use reflection_doc::objects::Document;
 
 use crate::config::{self, APP_ID, Config, VERSION};
-use crate::preferences::{Appearance, follow_clock, settings};
+use crate::preferences::{Appearance, clock, settings};
 use crate::shortcuts::shortcuts_dialog;
 use crate::window::Window;
 
@@ -80,7 +80,7 @@ mod imp {
                 // Set once: a program starts up once.
                 let _ = self.appearance.set(Appearance::follow(&display));
             }
-            follow_clock();
+            clock().follow();
             quit_on_signals(&self.obj());
         }
 

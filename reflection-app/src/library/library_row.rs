@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::{gettext, pgettext};
-use glib::clone;
+use glib::{clone, closure_local};
 use gtk::{CompositeTemplate, TemplateChild, gdk, glib};
 use reflection_doc::library::Marked;
 use reflection_doc::objects::{Document, SearchHit};
@@ -15,6 +15,7 @@ use super::display_title;
 use super::row_menu::row_menu;
 use super::when::when;
 use crate::people::AvatarStack;
+use crate::preferences::{Clock, clock};
 
 /// Size of the pictures of people, in pixels.
 const AVATAR_SIZE: i32 = 20;
@@ -106,6 +107,15 @@ mod imp {
                     ),
                 );
             }
+            clock().connect_closure(
+                "changed",
+                false,
+                closure_local!(
+                    #[watch]
+                    row,
+                    move |_: Clock| row.refresh()
+                ),
+            );
             row.add_gestures();
         }
 

@@ -13,6 +13,8 @@ mod zoom_controls;
 pub use library_page::LibraryPage;
 #[cfg(test)]
 pub use library_page::{DELETE_KEYS, MENU_KEYS};
+#[cfg(test)]
+pub use library_row::LibraryRow;
 pub use title::display_title;
 pub use welcome_page::WelcomePage;
 pub use when::when;

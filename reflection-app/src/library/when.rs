@@ -4,7 +4,7 @@
 use gettextrs::{gettext, pgettext};
 use gtk::glib;
 
-use crate::preferences::has_twelve_hours;
+use crate::preferences::clock;
 
 /// A time in microseconds since 1970 as people would say it now; empty if it is out of range.
 pub fn when(time_us: u64) -> String {
@@ -16,7 +16,7 @@ pub fn when(time_us: u64) -> String {
             .and_then(|time| time.to_local())
             .ok()
     });
-    then.and_then(|then| describe(&then, &now, has_twelve_hours()))
+    then.and_then(|then| describe(&then, &now, clock().has_twelve_hours()))
         .unwrap_or_default()
 }
 

@@ -7,6 +7,6 @@ mod preferences_dialog;
 mod settings;
 
 pub use appearance::Appearance;
-pub use clock::{follow_clock, has_twelve_hours};
+pub use clock::{Clock, clock};
 pub use preferences_dialog::PreferencesDialog;
 pub use settings::settings;

@@ -100,8 +100,11 @@ fn frames(widget: &impl IsA<gtk::Widget>, count: u32) {
     until("it is at rest", || left.get() == 0);
 }
 
-/// Everything below a widget that is on the screen, from the outside in.
-fn everything(root: &impl IsA<gtk::Widget>) -> Vec<gtk::Widget> {
+/// Everything below a widget, from the outside in, as far as it is wanted.
+fn below(
+    root: &impl IsA<gtk::Widget>,
+    is_wanted: impl Fn(&gtk::Widget) -> bool,
+) -> Vec<gtk::Widget> {
     let mut found = vec![root.clone().upcast::<gtk::Widget>()];
     let mut next = 0;
     while let Some(widget) = found.get(next).cloned() {
@@ -109,12 +112,17 @@ fn everything(root: &impl IsA<gtk::Widget>) -> Vec<gtk::Widget> {
         let mut child = widget.first_child();
         while let Some(present) = child {
             child = present.next_sibling();
-            if present.is_mapped() {
+            if is_wanted(&present) {
                 found.push(present);
             }
         }
     }
     found
+}
+
+/// Everything below a widget that is on the screen.
+fn everything(root: &impl IsA<gtk::Widget>) -> Vec<gtk::Widget> {
+    below(root, WidgetExt::is_mapped)
 }
 
 /// The button with these words that is on the screen.
