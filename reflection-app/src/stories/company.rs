@@ -13,7 +13,7 @@ use reflection_node::access::Access;
 use reflection_node::replication::ReplicaOffer;
 use reflection_node::{Mode, NetworkConfig};
 
-use super::together::{Other, code, join, joined};
+use super::together::{Other, code, join, take_part};
 use super::{Desk, everything, network, run, says, seen, until};
 use crate::page::TextView;
 use crate::people::{PeoplePopover, text_colour};
@@ -83,11 +83,8 @@ fn others_are_seen_where_they_are() {
     let desk = Desk::open_with(folder.path(), Mode::Local);
     let anna = anna();
     let hers = anna.document("# Plan\nfirst line\nsecond line\n");
-    join(&desk, &code(&hers, Access::Write));
-    let document = joined(&desk);
-    let editor = desk.editor(&document);
+    let (_, editor) = take_part(&desk, &hers);
     let buffer = editor.text_buffer().clone();
-    until("the text is there", || buffer.shown_text() == hers.text());
     let colour = text_colour(COLOUR, false);
     let is_marked = |at: i32| {
         let tags = buffer.iter_at_offset(at).tags();
@@ -245,12 +242,7 @@ fn who_takes_part_is_listed_and_coming_is_told() {
     until("she has his words", || hers.text() == "# Plan\nby Ben\n");
     ben.leave();
     // Ben is gone before anybody comes to this window.
-    join(&desk, &code(&hers, Access::Write));
-    let document = joined(&desk);
-    let editor = desk.editor(&document);
-    until("the text is there", || {
-        editor.text_buffer().shown_text() == "# Plan\nby Ben\n"
-    });
+    let (document, _) = take_part(&desk, &hers);
     let list = people(&desk);
     let is_told = |words: &str| rows(&list).iter().any(|row| row.contains(words));
     until("everybody is listed as they are", || {
@@ -295,12 +287,7 @@ fn how_somebody_is_reached_can_be_looked_up() {
     let desk = Desk::open_with(folder.path(), Mode::Local);
     let anna = anna();
     let hers = anna.document("# Plan\n");
-    join(&desk, &code(&hers, Access::Write));
-    let document = joined(&desk);
-    let editor = desk.editor(&document);
-    until("the text is there", || {
-        editor.text_buffer().shown_text() == "# Plan\n"
-    });
+    take_part(&desk, &hers);
     desk.act("win.connection-details", None);
     until("her address is told", || {
         details(&desk)

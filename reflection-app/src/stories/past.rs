@@ -4,9 +4,8 @@
 use adw::prelude::*;
 use reflection_doc::objects::Document;
 use reflection_node::Mode;
-use reflection_node::access::Access;
 
-use super::together::{Other, code, join, joined};
+use super::together::{Other, take_part};
 use super::{Desk, button, everything, says, until};
 use crate::page::TextView;
 
@@ -55,13 +54,8 @@ fn a_version_gets_a_name_that_everybody_sees() {
     let desk = Desk::open_with(folder.path(), Mode::Local);
     let anna = Other::begin();
     let hers = anna.document("# Plan\nher words\n");
-    join(&desk, &code(&hers, Access::Write));
-    let document = joined(&desk);
+    let (document, editor) = take_part(&desk, &hers);
     let topic = document.topic().unwrap();
-    let editor = desk.editor(&document);
-    until("the text is there", || {
-        editor.text_buffer().shown_text() == hers.text()
-    });
     let buffer = editor.text_buffer();
     buffer.insert(&mut buffer.end_iter(), "my words\n");
     until("she has it", || hers.text().ends_with("my words\n"));

@@ -10,6 +10,7 @@ use reflection_node::store::DataFolder;
 use reflection_node::{Mode, NetworkConfig};
 
 use super::{Desk, button, everything, network, run, says, until};
+use crate::page::TextView;
 
 /// Somebody else, who has no window.
 pub(super) struct Other {
@@ -54,6 +55,17 @@ impl Other {
 
 pub(super) fn code(document: &Document, access: Access) -> String {
     run(document.code(access)).unwrap().to_string()
+}
+
+/// Joins somebody's document in the window, to write, and waits until its text is there.
+pub(super) fn take_part(desk: &Desk, hers: &Document) -> (Document, TextView) {
+    join(desk, &code(hers, Access::Write));
+    let document = joined(desk);
+    let editor = desk.editor(&document);
+    until("the text is there", || {
+        editor.text_buffer().shown_text() == hers.text()
+    });
+    (document, editor)
 }
 
 /// Pastes a code into the dialog for joining and presses the button.
@@ -134,11 +146,8 @@ fn two_people_write_see_each_other_and_part() {
         colour: Some(2),
     };
     run(anna.service.set_profile(profile)).unwrap();
-    join(&desk, &code(&hers, Access::Write));
-    let document = joined(&desk);
-    let editor = desk.editor(&document);
+    let (document, editor) = take_part(&desk, &hers);
     let buffer = editor.text_buffer().clone();
-    until("the text is there", || buffer.shown_text() == "# Plan\n");
     let her = anna.service.this_author().unwrap();
     until("her name is known", || {
         let known = document.authors().get(&her);
