@@ -5,7 +5,7 @@
 //! last one may be the beginning of a word. What stands in quotation marks is one sequence.
 //! Nothing that can be typed is wrong.
 
-use super::words::words;
+use super::words::{is_whole_word, words};
 
 /// Characters of a query that are looked at.
 const QUERY_CHARS_MAX: usize = 1_000;
@@ -79,7 +79,12 @@ impl Query {
         let [phrase] = self.phrases.as_slice() else {
             return false;
         };
-        phrase.is_open && phrase.words.len() == 1 && phrase.words[0].chars().nth(1).is_none()
+        let [word] = phrase.words.as_slice() else {
+            return false;
+        };
+        let mut letters = word.chars();
+        let first = letters.next();
+        phrase.is_open && letters.next().is_none() && !first.is_some_and(is_whole_word)
     }
 
     /// The question in the index's language. Words hold nothing that has a meaning in it.
@@ -116,6 +121,16 @@ mod tests {
             Some(r#""x" AND "next week" AND "y" *"#),
         );
         check(r#"x "next we"#, Some(r#""x" AND "next" AND "we" *"#));
+    }
+
+    #[test]
+    fn one_letter_is_the_beginning_of_a_word() {
+        let is_one_letter = |text: &str| Query::parse(text).unwrap().is_one_letter();
+        assert!(["n", "É", "ж", "ש"].into_iter().all(is_one_letter));
+        // A word of one letter, two of them, a longer one, and a whole word of Chinese.
+        for text in ["n ", "\"n\" ", "a n", "no", "会", "🎉"] {
+            assert!(!is_one_letter(text), "{text}");
+        }
     }
 
     #[test]

@@ -209,6 +209,11 @@ fn letters(
     ControlFlow::Continue(())
 }
 
+/// Whether a letter that is searched for is a whole word, as those of Chinese are.
+pub(super) fn is_whole_word(letter: char) -> bool {
+    role(letter) == Role::Sign
+}
+
 /// The words of a text, in order.
 pub(super) fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
