@@ -36,16 +36,8 @@ struct Counting {
 type Meanwhile = (oneshot::Sender<()>, std::sync::mpsc::Receiver<()>);
 
 impl Application for Counting {
-    fn prepare(&mut self, _: &Connection) -> Result<(), StoreError> {
-        Ok(())
-    }
-
     fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<Processed, Refusal> {
         Ok(Processed::Done)
-    }
-
-    fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
     }
 
     fn deleted(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {

@@ -33,10 +33,6 @@ impl Application for Disk {
         Ok(Processed::Done)
     }
 
-    fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-
     fn deleted(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
         Ok(())
     }

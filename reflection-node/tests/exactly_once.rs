@@ -29,10 +29,6 @@ impl Application for Counting {
         Ok(())
     }
 
-    fn state_version(&self) -> u32 {
-        1
-    }
-
     fn process(
         &mut self,
         connection: &Connection,
@@ -71,10 +67,6 @@ impl Application for Counting {
         )?;
         digest[..8].copy_from_slice(&total.to_be_bytes());
         Ok(digest)
-    }
-
-    fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
     }
 
     fn deleted(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {

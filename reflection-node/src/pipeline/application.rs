@@ -110,8 +110,10 @@ impl From<rusqlite::Error> for Refusal {
 /// rolled back: state that matters belongs into the database, and what is kept in memory must be
 /// no more than a cache that such a rollback cannot make wrong.
 pub trait Application: Send + 'static {
-    /// Makes the application's own tables.
-    fn prepare(&mut self, connection: &Connection) -> Result<(), StoreError>;
+    /// Makes the application's own tables, if it has any.
+    fn prepare(&mut self, _connection: &Connection) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// The version of the materialised state. When it is another one than that of the program
     /// that wrote the database, all of it is made again at start.
@@ -143,9 +145,12 @@ pub trait Application: Send + 'static {
     }
 
     /// A document was added, or more can be done with it than before.
-    fn added(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError>;
+    fn added(&mut self, _connection: &Connection, _topic: &TopicId) -> Result<(), StoreError> {
+        Ok(())
+    }
 
-    /// A document is being deleted: nothing of it may remain in the application's tables.
+    /// A document is being deleted: nothing of it may remain in the application's tables. It
+    /// has no default, so that nobody forgets it.
     fn deleted(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError>;
 
     /// What shortens this installation's logs; without one they only grow.

@@ -19,36 +19,12 @@ use crate::store::{StoreError, documents, forks, operations, prepare};
 struct Taking;
 
 impl Application for Taking {
-    fn prepare(&mut self, _: &Connection) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn state_version(&self) -> u32 {
-        1
-    }
-
     fn process(&mut self, _: &Connection, delivery: &Delivery<'_>) -> Result<Processed, Refusal> {
         match delivery.body {
             Some(b"bad") => Err(Refusal::Refuse("it is bad")),
             Some(b"later") => Ok(Processed::Later),
             _ => Ok(Processed::Done),
         }
-    }
-
-    fn wipe(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn reset(&mut self, _: &Connection) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn digest(&self, _: &Connection, _: &TopicId) -> Result<[u8; 32], StoreError> {
-        Ok([0; 32])
-    }
-
-    fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
     }
 
     fn deleted(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {

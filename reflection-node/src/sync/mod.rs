@@ -19,7 +19,7 @@ pub(crate) mod session;
 pub(crate) mod stream;
 pub(crate) mod summary;
 
-/// How long a peer is waited for that usually is for so long. Tests wait for less.
+/// How long something is waited for that usually is for so long. Tests wait for less.
 pub(crate) fn patience(usual: std::time::Duration) -> std::time::Duration {
     #[cfg(feature = "testing")]
     let usual = crate::testing::hostile::patience(usual);

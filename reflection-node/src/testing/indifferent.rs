@@ -12,16 +12,8 @@ use crate::store::StoreError;
 pub struct Indifferent;
 
 impl Application for Indifferent {
-    fn prepare(&mut self, _: &Connection) -> Result<(), StoreError> {
-        Ok(())
-    }
-
     fn process(&mut self, _: &Connection, _: &Delivery<'_>) -> Result<Processed, Refusal> {
         Ok(Processed::Done)
-    }
-
-    fn added(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        Ok(())
     }
 
     fn deleted(&mut self, _: &Connection, _: &TopicId) -> Result<(), StoreError> {
