@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One connection: hello, the talk about common documents, and a session for each of those.
 
-use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+mod documents;
+mod hello;
+mod route;
+mod streams;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +18,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use self::documents::note_meeting;
+use self::hello::greet;
+pub(super) use self::route::route;
+pub(crate) use self::route::seen_at;
+pub(super) use self::streams::say;
+use self::streams::{Opened, accept, read_control};
 use super::endpoint::is_local;
 use super::peers::{Boot, Message, PeersHandle};
 use super::plan::Plan;
@@ -23,13 +33,12 @@ use crate::identity::AuthorId;
 use crate::replication::driver::{Link, Told};
 use crate::shared::Shared;
 use crate::sync::driver::{Driver, DriverError, Outcome, present_heights};
-use crate::sync::frame::{Frame, MARKS_PER_FRAME_MAX, TOKENS_PER_FRAME_MAX, Token};
 use crate::sync::heights::Heights;
 use crate::sync::matching::Matching;
 use crate::sync::patience;
 use crate::sync::proof::Salts;
 use crate::sync::session::Session;
-use crate::sync::stream::{Streams, next_frame, read_frame};
+use crate::sync::stream::Streams;
 
 /// How long the hello, and the first frame of a stream, may take.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,26 +48,10 @@ const CONTROL_FRAME_BYTES_MAX: usize = 64 * 1024;
 const STRANGER_TIMEOUT: Duration = Duration::from_secs(10);
 /// With this QUIC code a connection is closed on which nothing was in common.
 const STRANGER_CODE: u32 = 3;
-/// With this one if a document stream does not begin with an `Open`.
-const OPENING_CODE: u32 = 4;
 /// With this one by a node that ends, or that goes offline.
 pub(super) const LEAVING_CODE: u32 = 5;
-/// Document streams at once that have not been opened yet.
-const OPENINGS_MAX: usize = 64;
-/// Bytes of a document stream that are read at once.
-const STREAM_BUFFER_BYTES: usize = 64 * 1024;
 /// Control frames that wait to be handled.
 const CONTROL_QUEUE_MAX: usize = 16;
-
-/// A stream that the peer opened.
-enum Opened {
-    Document {
-        token: Token,
-        nonce: [u8; 32],
-        streams: Streams,
-    },
-    Assignments(Streams),
-}
 
 /// A connection that was just made.
 pub(super) struct Dialled {
@@ -184,73 +177,6 @@ fn has_left(connection: &Connection) -> bool {
         connection.close_reason(),
         Some(ConnectionError::ApplicationClosed(close)) if close.error_code == LEAVING_CODE.into()
     )
-}
-
-struct Greeted {
-    send: SendStream,
-    receive: BufReader<RecvStream>,
-    own_salt: [u8; 16],
-    salt: [u8; 16],
-    boot: Boot,
-}
-
-async fn greet(
-    connection: &Connection,
-    boot: Boot,
-    is_dialer: bool,
-) -> Result<Greeted, DriverError> {
-    let lost = |error: ConnectionError| DriverError::Connection(error.to_string());
-    let (mut send, receive) = if is_dialer {
-        connection.open_bi().await.map_err(lost)?
-    } else {
-        connection.accept_bi().await.map_err(lost)?
-    };
-    let own_salt = crate::random::array();
-    let hello = Frame::Hello {
-        salt: own_salt,
-        boot,
-    }
-    .encode();
-    send.write_all(&hello)
-        .await
-        .map_err(|error| DriverError::Connection(error.to_string()))?;
-    let mut receive = BufReader::new(receive);
-    match read_frame(&mut receive, CONTROL_FRAME_BYTES_MAX).await?.0 {
-        Frame::Hello { salt, boot } => Ok(Greeted {
-            send,
-            receive,
-            own_salt,
-            salt,
-            boot,
-        }),
-        _ => Err(DriverError::Malformed),
-    }
-}
-
-/// How a connection runs, and its round-trip time in milliseconds.
-pub(super) fn route(connection: &Connection) -> (Route, u64) {
-    let paths = connection.paths();
-    let Some(path) = paths.iter().find(iroh::endpoint::Path::is_selected) else {
-        return (Route::Unknown, 0);
-    };
-    let route = match path.remote_addr() {
-        iroh::TransportAddr::Ip(address) => Route::Direct(*address),
-        iroh::TransportAddr::Relay(url) => Route::Relayed(url.to_string()),
-        _ => Route::Unknown,
-    };
-    (
-        route,
-        u64::try_from(path.rtt().as_millis()).unwrap_or(u64::MAX),
-    )
-}
-
-/// The address at which a peer is seen, or the relay by which it came.
-pub(crate) fn seen_at(connection: &Connection) -> (Option<SocketAddr>, Option<iroh::RelayUrl>) {
-    match route(connection).0 {
-        Route::Direct(address) => (Some(address), None),
-        Route::Relayed(url) => (None, url.parse().ok()),
-        Route::Unknown => (None, None),
-    }
 }
 
 /// A session that ended, by its document and number.
@@ -383,125 +309,6 @@ impl Served {
         reason.to_string()
     }
 
-    async fn offer(&self, send: &mut SendStream, topics: &[TopicId]) -> Result<(), String> {
-        for frame in self.matching.offer(topics, crate::random::array) {
-            say(send, &frame).await?;
-        }
-        Ok(())
-    }
-
-    /// These documents were added or removed.
-    async fn documents_changed(
-        &mut self,
-        topics: &HashSet<TopicId>,
-        send: &mut SendStream,
-    ) -> Result<(), String> {
-        let (mut present, mut gone) = (Vec::new(), Vec::new());
-        for topic in topics {
-            if let Some(document) = self.shared.document(topic) {
-                present.push(document.keys);
-            } else if self.matching.knows(topic) {
-                gone.extend(self.matching.common_token_of(topic));
-                self.matching.remove(topic);
-                self.leave(topic);
-            }
-        }
-        for tokens in gone.chunks(TOKENS_PER_FRAME_MAX) {
-            let tokens = tokens.to_vec();
-            say(send, &Frame::Gone { tokens }).await?;
-        }
-        let added = self.matching.add(&present);
-        if added.is_empty() {
-            Ok(())
-        } else {
-            self.offer(send, &added).await
-        }
-    }
-
-    /// A document is not common any more.
-    fn leave(&mut self, topic: &TopicId) {
-        self.plan.remove(topic);
-        if let Some((_, session)) = self.sessions.remove(topic) {
-            session.cancel();
-        }
-        if let Some(number) = self.quiet.remove(topic) {
-            self.shared.set_status(*topic, self.peer, number, None);
-        }
-    }
-
-    async fn control(&mut self, frame: Frame, send: &mut SendStream) -> Result<(), String> {
-        let frame = match frame {
-            Frame::Summary { marks } => return self.compare(&marks, send).await,
-            Frame::Changed { tokens } => {
-                for topic in tokens
-                    .iter()
-                    .filter_map(|token| self.matching.common_topic_of(token))
-                {
-                    self.plan.announced(&topic, Instant::now());
-                }
-                return Ok(());
-            }
-            Frame::Gone { tokens } => {
-                for token in &tokens {
-                    if let Some(topic) = self.matching.gone(token) {
-                        self.leave(&topic);
-                    }
-                }
-                return Ok(());
-            }
-            frame => frame,
-        };
-        let matched = self
-            .matching
-            .receive(frame)
-            .map_err(|error| error.to_string())?;
-        if let Some(answer) = matched.answer {
-            say(send, &answer).await?;
-        }
-        if matched.topics.is_empty() {
-            return Ok(());
-        }
-        self.has_common = true;
-        self.remember_peer();
-        for topic in &matched.topics {
-            self.plan.common(*topic);
-        }
-        // The side that opens streams is told what the other one holds, and opens where it must.
-        if self.shared.id > self.peer {
-            for topics in matched.topics.chunks(MARKS_PER_FRAME_MAX) {
-                let held = self.held(topics).await;
-                say(send, &self.summary(&held)).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps a peer with whom documents are shared in the address book.
-    fn remember_peer(&self) {
-        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
-        let (address, relay) = seen_at(&self.connection);
-        tokio::spawn(async move {
-            let hint = crate::access::Hint {
-                endpoint: peer,
-                addresses: address.into_iter().collect(),
-                relay,
-            };
-            let noted: Result<(), crate::store::StoreError> = shared
-                .writer
-                .run(
-                    crate::store::Durability::Refetchable,
-                    move |connection, _| {
-                        crate::store::peers::remember(connection, &hint)?;
-                        crate::store::peers::met(connection, &peer, crate::shared::now_us())
-                    },
-                )
-                .await;
-            if let Err(error) = noted {
-                tracing::debug!(%error, "a peer was not noted");
-            }
-        });
-    }
-
     pub(super) async fn open(&mut self, topic: TopicId) -> Option<()> {
         let token = self.matching.token_of(&topic)?;
         let opening = tokio::time::timeout(patience(HELLO_TIMEOUT), self.connection.open_bi());
@@ -583,81 +390,5 @@ impl Served {
         }
         let statuses: Vec<(TopicId, u64)> = self.quiet.drain().collect();
         self.shared.set_statuses(self.peer, &statuses, None);
-    }
-}
-
-/// Notes when a peer was there last.
-fn note_meeting(shared: &Arc<Shared>, peer: AuthorId) {
-    let shared = Arc::clone(shared);
-    tokio::spawn(async move {
-        let noted: Result<(), crate::store::StoreError> = shared
-            .writer
-            .run(
-                crate::store::Durability::Refetchable,
-                move |connection, _| {
-                    crate::store::peers::met(connection, &peer, crate::shared::now_us())
-                },
-            )
-            .await;
-        if let Err(error) = noted {
-            tracing::debug!(%error, "a meeting was not noted");
-        }
-    });
-}
-
-/// Writes a control frame. A peer that does not read is not waited for.
-pub(super) async fn say(send: &mut SendStream, frame: &Frame) -> Result<(), String> {
-    let bytes = frame.encode();
-    match tokio::time::timeout(patience(HELLO_TIMEOUT), send.write_all(&bytes)).await {
-        Ok(written) => written.map_err(|error| error.to_string()),
-        Err(_) => Err("the peer does not read".into()),
-    }
-}
-
-async fn read_control(
-    mut receive: BufReader<RecvStream>,
-    control: mpsc::Sender<Result<Frame, DriverError>>,
-) {
-    loop {
-        let frame = next_frame(&mut receive, CONTROL_FRAME_BYTES_MAX).await;
-        let is_last = frame.is_err();
-        if control.send(frame.map(|(frame, _)| frame)).await.is_err() || is_last {
-            return;
-        }
-    }
-}
-
-/// Accepts document streams and reads the first frame of each. A stream that does not begin as it
-/// must ends the connection.
-async fn accept(connection: Connection, opened: mpsc::Sender<Opened>) {
-    let mut opening = tokio::task::JoinSet::new();
-    while let Ok((send, receive)) = connection.accept_bi().await {
-        while opening.try_join_next().is_some() {}
-        if opening.len() >= OPENINGS_MAX {
-            opening.join_next().await;
-        }
-        let (opened, connection) = (opened.clone(), connection.clone());
-        opening.spawn(async move {
-            let mut receive = BufReader::with_capacity(STREAM_BUFFER_BYTES, receive);
-            let first = tokio::time::timeout(
-                patience(HELLO_TIMEOUT),
-                read_frame(&mut receive, CONTROL_FRAME_BYTES_MAX),
-            );
-            let streams = |receive| Streams { send, receive };
-            let stream = match first.await {
-                Ok(Ok((Frame::Open { token, nonce }, _))) => Opened::Document {
-                    token,
-                    nonce,
-                    streams: streams(receive),
-                },
-                Ok(Ok((Frame::Assignments, _))) => Opened::Assignments(streams(receive)),
-                Ok(Err(DriverError::Connection(_))) => return,
-                _ => {
-                    connection.close(OPENING_CODE.into(), b"a stream was not opened");
-                    return;
-                }
-            };
-            let _ = opened.send(stream).await;
-        });
     }
 }

@@ -5,45 +5,40 @@
 //! time-out and are repeated with growing pauses, because a dial of thirty seconds that began
 //! before the network was back loses more time than several short ones.
 
+mod dialling;
+mod handle;
+mod peer;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::address_lookup::memory::MemoryLookup;
 use iroh::endpoint::Connection;
-use iroh::{Endpoint, EndpointAddr, EndpointId};
+use iroh::{Endpoint, EndpointAddr};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::endpoint::{ALPN, endpoint_addr, is_local};
+pub(super) use self::handle::Message;
+pub(crate) use self::handle::{Boot, PeerLink, PeersHandle};
+use self::peer::{Connected, PAUSE_MIN, Peer, State};
+use super::endpoint::endpoint_addr;
 use super::{Mode, connection};
 use crate::access::Hint;
-use crate::discovery::bootstrap::{self, Introducer};
-use crate::events::{Event, Found, Route};
+use crate::discovery::bootstrap::Introducer;
+use crate::events::{Event, Found};
 use crate::gossip::{self, GossipHandle};
 use crate::identity::AuthorId;
 use crate::shared::Shared;
 
-const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
-const PAUSE_MIN: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_mins(1);
-/// The same for a peer that is missed: it was connected a while ago, and a network that loses
-/// packets in silence does not say when it is whole again.
-const MISSED_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long somebody who was connected is missed.
-const MISSED_FOR: Duration = Duration::from_hours(1);
 /// Until a peer is dialled again with whom nothing was in common. A new document shortens it.
 const STRANGER_PAUSE: Duration = Duration::from_hours(1);
 /// Until a peer is dialled that is known to be online with something that is not here.
 const DIFFERING_PAUSE: Duration = Duration::from_secs(2);
-/// Dials under way at once.
-const DIALS_MAX: usize = 16;
 /// Peers that are remembered while the node runs.
 const PEERS_MAX: usize = 4096;
-/// Connections at once, both ways.
-const CONNECTIONS_MAX: usize = 512;
 /// Connections from outside at once that have not said hello yet.
 const GREETINGS_MAX: usize = 64;
 /// How long a connection has to last before the pauses between dials are short again.
@@ -52,139 +47,6 @@ const STEADY: Duration = Duration::from_mins(1);
 const QUEUE_MAX: usize = 256;
 /// Two connections that begin within this time were dialled from both sides at once.
 const SIMULTANEOUS: Duration = Duration::from_secs(5);
-
-/// A number drawn at the start of a process, by which a restarted peer is known.
-pub(crate) type Boot = [u8; 16];
-
-pub(super) enum Message {
-    Add(Hint, Found),
-    /// A connection whose hello is done. The answer is a token that ends it; none if it is not
-    /// to be kept.
-    Greeted {
-        connection: Connection,
-        boot: Boot,
-        is_dialer: bool,
-        answer: oneshot::Sender<CancellationToken>,
-    },
-    /// A connection ended; `is_stranger` if nothing was in common.
-    Ended {
-        peer: AuthorId,
-        stable_id: usize,
-        is_stranger: bool,
-    },
-    DialFailed {
-        peer: AuthorId,
-    },
-    /// The set of documents grew: every peer may share one now.
-    DocumentsChanged,
-    /// A peer is online and has something that is not here.
-    Differing(AuthorId),
-    /// This machine has addresses that it did not have: everybody may be reachable now.
-    Returned,
-    /// An address of this machine is gone and others are there.
-    Moved,
-    /// Asks how the peers that are known stand.
-    Links(oneshot::Sender<Vec<PeerLink>>),
-    /// Nothing is left to be done with a peer: it is not dialled any more. A connection to it is
-    /// closed, or left to its end.
-    Forget {
-        peer: AuthorId,
-        is_closed: bool,
-    },
-}
-
-/// How a peer that is known stands.
-#[derive(Clone, Debug)]
-pub(crate) struct PeerLink {
-    pub(crate) peer: AuthorId,
-    pub(crate) found: Found,
-    /// Route and round-trip time in milliseconds of a connection that stands.
-    pub(crate) route: Option<(Route, u64)>,
-}
-
-/// The way to the actor.
-#[derive(Clone)]
-pub(crate) struct PeersHandle {
-    messages: mpsc::Sender<Message>,
-    /// Whether some dial has neither succeeded nor failed yet.
-    busy: watch::Receiver<bool>,
-    /// How many connections stand.
-    connections: watch::Receiver<usize>,
-}
-
-impl PeersHandle {
-    /// Makes a peer known. Dropped where too much waits; it is found again or dialled later.
-    pub(crate) fn add(&self, hint: Hint, found: Found) {
-        let _ = self.messages.try_send(Message::Add(hint, found));
-    }
-
-    /// Closes the connection to a peer and dials it no more.
-    pub(crate) async fn forget(&self, peer: AuthorId) {
-        self.send(Message::Forget {
-            peer,
-            is_closed: true,
-        })
-        .await;
-    }
-
-    /// Dials a peer no more, once the connection to it has ended.
-    pub(crate) async fn leave(&self, peer: AuthorId) {
-        self.send(Message::Forget {
-            peer,
-            is_closed: false,
-        })
-        .await;
-    }
-
-    pub(super) async fn send(&self, message: Message) {
-        let _ = self.messages.send(message).await;
-    }
-
-    /// How the peers that are known stand.
-    pub(crate) async fn links(&self) -> Vec<PeerLink> {
-        let (answer, links) = oneshot::channel();
-        self.send(Message::Links(answer)).await;
-        links.await.unwrap_or_default()
-    }
-
-    /// How many connections stand.
-    pub(crate) fn watch_connections(&self) -> watch::Receiver<usize> {
-        self.connections.clone()
-    }
-
-    /// Whether peers are being dialled for the first time.
-    pub(crate) fn watch_busy(&self) -> watch::Receiver<bool> {
-        self.busy.clone()
-    }
-}
-
-enum State {
-    Idle { due: Instant },
-    Dialing { cancel: CancellationToken },
-    Connected(Connected),
-}
-
-struct Connected {
-    connection: Connection,
-    boot: Boot,
-    is_dialer: bool,
-    since: Instant,
-    keep: CancellationToken,
-}
-
-struct Peer {
-    state: State,
-    pause: Duration,
-    /// Neither reached nor failed to be reached since it was added or documents changed.
-    is_fresh: bool,
-    /// When the last connection ended that had something in common.
-    missed_since: Option<Instant>,
-    /// How it became known first; known from nothing but its own connection if
-    /// [`Found::Incoming`].
-    found: Found,
-    /// Forgotten when its connection ends.
-    is_left: bool,
-}
 
 struct Actor {
     shared: Arc<Shared>,
@@ -297,24 +159,6 @@ impl Actor {
                     .close(connection::LEAVING_CODE.into(), b"closing");
             }
         }
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        if self.dials() >= DIALS_MAX {
-            return None;
-        }
-        let due = self.peers.values().filter_map(|peer| match peer.state {
-            State::Idle { due } => Some(due),
-            _ => None,
-        });
-        due.min()
-    }
-
-    fn dials(&self) -> usize {
-        self.peers
-            .values()
-            .filter(|peer| matches!(peer.state, State::Dialing { .. }))
-            .count()
     }
 
     fn connections(&self) -> usize {
@@ -456,144 +300,6 @@ impl Actor {
         })
     }
 
-    fn dial_due(&mut self) {
-        let now = Instant::now();
-        let mut room = DIALS_MAX.saturating_sub(self.dials());
-        let mut dials = Vec::new();
-        for (id, peer) in &mut self.peers {
-            let is_due = matches!(peer.state, State::Idle { due } if due <= now);
-            let Some(endpoint_id) = id.endpoint_id() else {
-                continue;
-            };
-            if !is_due || room == 0 {
-                continue;
-            }
-            room -= 1;
-            let dial_cancel = self.cancel.child_token();
-            peer.state = State::Dialing {
-                cancel: dial_cancel.clone(),
-            };
-            dials.push((*id, endpoint_id, dial_cancel));
-        }
-        for (id, endpoint_id, dial_cancel) in dials {
-            self.dial(id, endpoint_id, dial_cancel);
-        }
-    }
-
-    fn dial(&self, id: AuthorId, endpoint_id: EndpointId, dial_cancel: CancellationToken) {
-        let (endpoint, handle) = (self.endpoint.clone(), self.handle.clone());
-        let (shared, cancel, boot) = (Arc::clone(&self.shared), self.cancel.clone(), self.boot);
-        let is_local_only = self.mode == Mode::Local;
-        self.tasks.spawn(async move {
-            let dial = tokio::time::timeout(DIAL_TIMEOUT, endpoint.connect(endpoint_id, ALPN));
-            let dialled = tokio::select! {
-                () = dial_cancel.cancelled() => return,
-                dialled = dial => dialled,
-            };
-            match dialled {
-                Ok(Ok(connection)) => {
-                    let dialled = connection::Dialled {
-                        connection,
-                        boot,
-                        is_dialer: true,
-                        is_local_only,
-                    };
-                    connection::run(shared, handle, dialled, None, cancel).await;
-                }
-                Ok(Err(error)) => {
-                    tracing::debug!(peer = ?id, %error, "dialling failed");
-                    handle.send(Message::DialFailed { peer: id }).await;
-                }
-                Err(_) => {
-                    tracing::debug!(peer = ?id, "dialling took too long");
-                    handle.send(Message::DialFailed { peer: id }).await;
-                }
-            }
-        });
-    }
-
-    /// Packets may still go to where this machine was, and nothing tells that before a connection
-    /// has been silent for long. So a new connection is made; it takes the place of the older one
-    /// once it stands.
-    fn moved(&self) {
-        let mut room = DIALS_MAX.saturating_sub(self.dials());
-        for (id, peer) in &self.peers {
-            let State::Connected(connected) = &peer.state else {
-                continue;
-            };
-            let Some(endpoint_id) = id.endpoint_id().filter(|_| room > 0) else {
-                continue;
-            };
-            if let (Route::Direct(address), _) = connection::route(&connected.connection) {
-                room -= 1;
-                self.book
-                    .add_endpoint_info(EndpointAddr::new(endpoint_id).with_ip_addr(address));
-                self.dial(*id, endpoint_id, self.cancel.child_token());
-            }
-        }
-    }
-
-    fn accept(&self, incoming: iroh::endpoint::Incoming) {
-        if self.mode == Mode::Local
-            && let iroh::endpoint::IncomingAddr::Ip(address) = incoming.remote_addr()
-            && !is_local(&address)
-        {
-            // Not even a refusal leaves the local network.
-            incoming.ignore();
-            return;
-        }
-        let greeting = Arc::clone(&self.greetings).try_acquire_owned();
-        let Ok(greeting) = greeting else {
-            incoming.refuse();
-            return;
-        };
-        if self.connections() >= CONNECTIONS_MAX {
-            incoming.refuse();
-            return;
-        }
-        let (shared, handle, overlays, cancel, boot) = (
-            Arc::clone(&self.shared),
-            self.handle.clone(),
-            self.overlays.clone(),
-            self.cancel.clone(),
-            self.boot,
-        );
-        let (introducer, mode) = (self.introducer.clone(), self.mode);
-        self.tasks.spawn(async move {
-            let accepted = async {
-                tokio::time::timeout(DIAL_TIMEOUT, incoming.accept().ok()?)
-                    .await
-                    .ok()?
-                    .ok()
-            };
-            let connection = tokio::select! {
-                () = cancel.cancelled() => return,
-                connection = accepted => connection,
-            };
-            let Some(connection) = connection else {
-                return;
-            };
-            if connection.alpn() == bootstrap::ALPN {
-                drop(greeting);
-                if let Some(introducer) = introducer {
-                    introducer.serve(connection, cancel).await;
-                }
-                return;
-            }
-            if connection.alpn() == gossip::ALPN {
-                overlays.accept(connection);
-                return;
-            }
-            let dialled = connection::Dialled {
-                connection,
-                boot,
-                is_dialer: false,
-                is_local_only: mode == Mode::Local,
-            };
-            connection::run(shared, handle, dialled, Some(greeting), cancel).await;
-        });
-    }
-
     /// Keeps the connection, unless the peer is connected already and that one is to be kept.
     fn greeted(
         &mut self,
@@ -664,49 +370,6 @@ impl Actor {
                 };
             }
         }
-    }
-}
-
-impl Peer {
-    fn new(found: Found) -> Self {
-        Self {
-            state: State::Idle {
-                due: Instant::now(),
-            },
-            pause: PAUSE_MIN,
-            is_fresh: true,
-            missed_since: None,
-            found,
-            is_left: false,
-        }
-    }
-
-    /// To be dialled now.
-    fn wake(&mut self) {
-        self.state = State::Idle {
-            due: Instant::now(),
-        };
-        self.pause = PAUSE_MIN;
-        self.is_fresh = true;
-    }
-
-    /// To be dialled again after a pause that grows, with some chance in it so that peers that
-    /// lost each other do not dial in step.
-    fn rest(&mut self) {
-        let is_missed = self
-            .missed_since
-            .is_some_and(|since| since.elapsed() < MISSED_FOR);
-        let longest = if is_missed {
-            MISSED_PAUSE_MAX
-        } else {
-            PAUSE_MAX
-        };
-        let [chance] = crate::random::array::<1>();
-        let pause = self.pause.min(longest);
-        self.state = State::Idle {
-            due: Instant::now() + pause.mul_f64(0.75 + f64::from(chance) / 512.0),
-        };
-        self.pause = (pause * 2).min(longest);
     }
 }
 

@@ -4,16 +4,22 @@
 //! A row lives until the replica has confirmed that it keeps the document no more; withdrawn rows
 //! are tombstones, told when the replica is met again. Nobody is dialled for a tombstone.
 
+mod overview;
+mod telling;
+
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, params};
-use zeroize::Zeroizing;
+use rusqlite::{Connection, params};
 
-use super::assigner::{ASSIGNMENTS_MAX, Task};
-use super::ticket::{GrantSecret, Ticket};
+pub(crate) use self::overview::{all, has_room, keepers};
+pub(super) use self::overview::{one, operations_here};
+pub(super) use self::telling::{
+    acknowledged, answered, dropped, due, lost, met, retry_refused, secret, set_trouble, taken,
+};
+use super::ticket::Ticket;
 use crate::access::{Access, TopicId};
 use crate::identity::AuthorId;
-use crate::store::documents::{self, to_sql};
+use crate::store::documents;
 use crate::store::{StoreError, peers};
 
 pub(crate) const SCHEMA: &str = "
@@ -313,102 +319,6 @@ pub(super) fn forget_finished(
         > 0)
 }
 
-/// The ticket's secret of a replica.
-pub(super) fn secret(
-    connection: &Connection,
-    replica: &AuthorId,
-) -> Result<Option<GrantSecret>, StoreError> {
-    let found: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT secret FROM replicas WHERE endpoint = ?1")?
-        .query_row([replica.as_bytes().as_slice()], |row| row.get(0))
-        .optional()?;
-    found
-        .map(|bytes| key(bytes).map(Zeroizing::new))
-        .transpose()
-}
-
-/// The documents that a replica is believed to keep.
-pub(super) fn taken(
-    connection: &Connection,
-    replica: &AuthorId,
-) -> Result<BTreeSet<TopicId>, StoreError> {
-    // One that is to be withdrawn may still be there or not; it counts as not, at the cost of a
-    // list.
-    let mut statement = connection.prepare_cached(
-        "SELECT topic FROM replica_assignments WHERE endpoint = ?1 AND state = 1",
-    )?;
-    let mut rows = statement.query([replica.as_bytes().as_slice()])?;
-    let mut topics = BTreeSet::new();
-    while let Some(row) = rows.next()? {
-        topics.insert(TopicId::from_bytes(key(row.get(0)?)?));
-    }
-    Ok(topics)
-}
-
-/// What is to be told to a replica: withdrawals first, then the documents that changed last.
-pub(super) fn due(
-    connection: &Connection,
-    replica: &AuthorId,
-    count: usize,
-) -> Result<Vec<Task>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT topic, state FROM replica_assignments WHERE endpoint = ?1 AND state IN (0, 2)
-         ORDER BY state DESC, (SELECT max(position) FROM operations WHERE document =
-             (SELECT id FROM documents WHERE documents.topic = replica_assignments.topic)) DESC
-         LIMIT ?2",
-    )?;
-    let mut rows = statement.query(params![replica.as_bytes().as_slice(), to_sql(count as u64)])?;
-    let mut tasks = Vec::new();
-    while let Some(row) = rows.next()? {
-        let topic = TopicId::from_bytes(key(row.get(0)?)?);
-        if AssignmentState::from_number(row.get(1)?)? == AssignmentState::Withdrawn {
-            tasks.push(Task::Withdraw(topic));
-        } else if let Some(document) = documents::find(connection, &topic)? {
-            tasks.push(Task::Assign(document.keys));
-        }
-    }
-    Ok(tasks)
-}
-
-/// Takes note of how an assignment stands, unless it was changed here meanwhile.
-pub(super) fn answered(
-    connection: &Connection,
-    replica: &AuthorId,
-    topic: &TopicId,
-    state: AssignmentState,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE replica_assignments SET state = ?3
-             WHERE endpoint = ?1 AND topic = ?2 AND state = 0",
-        )?
-        .execute(params![
-            replica.as_bytes().as_slice(),
-            topic.as_bytes().as_slice(),
-            state.number()
-        ])?;
-    Ok(())
-}
-
-/// Removes the tombstone of a document that the replica has dropped.
-pub(super) fn dropped(
-    connection: &Connection,
-    replica: &AuthorId,
-    topic: &TopicId,
-) -> Result<(), StoreError> {
-    let values = params![replica.as_bytes().as_slice(), topic.as_bytes().as_slice()];
-    let dropped = connection
-        .prepare_cached(
-            "DELETE FROM replica_assignments WHERE endpoint = ?1 AND topic = ?2 AND state = 2",
-        )?
-        .execute(values)?;
-    if dropped > 0 {
-        // What it confirmed until just now is no copy any more.
-        forget_confirmed(connection, replica, topic)?;
-    }
-    Ok(())
-}
-
 fn forget_confirmed(
     connection: &Connection,
     replica: &AuthorId,
@@ -424,206 +334,4 @@ fn forget_confirmed(
             topic.as_bytes().as_slice()
         ])?;
     Ok(())
-}
-
-/// Has documents told again that the replica has lost.
-pub(super) fn lost(
-    connection: &Connection,
-    replica: &AuthorId,
-    topics: &[TopicId],
-) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "UPDATE replica_assignments SET state = 0, acknowledged = 0
-         WHERE endpoint = ?1 AND topic = ?2 AND state = 1",
-    )?;
-    for topic in topics {
-        statement.execute(params![
-            replica.as_bytes().as_slice(),
-            topic.as_bytes().as_slice()
-        ])?;
-    }
-    Ok(())
-}
-
-/// Has documents told again that were refused.
-pub(super) fn retry_refused(connection: &Connection, replica: &AuthorId) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE replica_assignments SET state = 0 WHERE endpoint = ?1 AND state = 3",
-        )?
-        .execute([replica.as_bytes().as_slice()])?;
-    Ok(())
-}
-
-/// Takes note that a replica proved the ticket.
-pub(super) fn met(
-    connection: &Connection,
-    replica: &AuthorId,
-    now_us: u64,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE replicas SET contact_us = ?2, trouble = NULL WHERE endpoint = ?1")?
-        .execute(params![replica.as_bytes().as_slice(), to_sql(now_us)])?;
-    Ok(())
-}
-
-/// Takes note of why a replica takes nothing, or that it does.
-pub(super) fn set_trouble(
-    connection: &Connection,
-    replica: &AuthorId,
-    trouble: Option<&str>,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("UPDATE replicas SET trouble = ?2 WHERE endpoint = ?1")?
-        .execute(params![replica.as_bytes().as_slice(), trouble])?;
-    Ok(())
-}
-
-/// Takes note of how many operations a replica has confirmed. `false` where the document is not
-/// assigned to it.
-pub(super) fn acknowledged(
-    connection: &Connection,
-    replica: &AuthorId,
-    topic: &TopicId,
-    operations: u64,
-    now_us: u64,
-) -> Result<bool, StoreError> {
-    let endpoint = replica.as_bytes().as_slice();
-    let noted = connection
-        .prepare_cached(
-            "UPDATE replica_assignments SET acknowledged = ?3
-             WHERE endpoint = ?1 AND topic = ?2 AND state != 2",
-        )?
-        .execute(params![
-            endpoint,
-            topic.as_bytes().as_slice(),
-            to_sql(operations)
-        ])?;
-    connection
-        .prepare_cached("UPDATE replicas SET contact_us = ?2 WHERE endpoint = ?1")?
-        .execute(params![endpoint, to_sql(now_us)])?;
-    Ok(noted > 0)
-}
-
-/// How many operations of a document are here.
-pub(super) fn operations_here(connection: &Connection, topic: &TopicId) -> Result<u64, StoreError> {
-    let count: Option<i64> = connection
-        .prepare_cached(
-            "SELECT sum(next) FROM logs WHERE document =
-                 (SELECT id FROM documents WHERE topic = ?1)",
-        )?
-        .query_row([topic.as_bytes().as_slice()], |row| row.get(0))?;
-    Ok(count.unwrap_or(0).unsigned_abs())
-}
-
-/// All replicas and what they keep.
-pub(crate) fn all(connection: &Connection) -> Result<Vec<ReplicaInfo>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT endpoint, name, is_library, contact_us, trouble FROM replicas ORDER BY endpoint",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut replicas = Vec::new();
-    while let Some(row) = rows.next()? {
-        let replica = AuthorId::from_bytes(key(row.get(0)?)?);
-        let contact_us = row.get::<_, i64>(3)?.unsigned_abs();
-        replicas.push(ReplicaInfo {
-            replica,
-            name: row.get(1)?,
-            is_library: row.get(2)?,
-            last_contact_us: (contact_us > 0).then_some(contact_us),
-            trouble: row.get(4)?,
-            assignments: of_replica(connection, &replica)?,
-        });
-    }
-    Ok(replicas)
-}
-
-/// How one document stands at one replica.
-pub(super) fn one(
-    connection: &Connection,
-    replica: &AuthorId,
-    topic: &TopicId,
-) -> Result<Option<Assignment>, StoreError> {
-    let found = connection
-        .prepare_cached(
-            "SELECT state, acknowledged FROM replica_assignments
-             WHERE endpoint = ?1 AND topic = ?2",
-        )?
-        .query_row(
-            params![replica.as_bytes().as_slice(), topic.as_bytes().as_slice()],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    found
-        .map(|(state, acknowledged)| counted(connection, *topic, state, acknowledged))
-        .transpose()
-}
-
-fn counted(
-    connection: &Connection,
-    topic: TopicId,
-    state: i64,
-    acknowledged: i64,
-) -> Result<Assignment, StoreError> {
-    let state = AssignmentState::from_number(state)?;
-    let acknowledged = acknowledged.unsigned_abs();
-    let here = match state {
-        AssignmentState::Withdrawn => 0,
-        _ => operations_here(connection, &topic)?,
-    };
-    Ok(Assignment {
-        topic,
-        state,
-        acknowledged,
-        pending: here.saturating_sub(acknowledged),
-    })
-}
-
-fn of_replica(connection: &Connection, replica: &AuthorId) -> Result<Vec<Assignment>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT topic, state, acknowledged FROM replica_assignments
-         WHERE endpoint = ?1 ORDER BY topic",
-    )?;
-    let mut rows = statement.query([replica.as_bytes().as_slice()])?;
-    let mut assignments = Vec::new();
-    while let Some(row) = rows.next()? {
-        let topic = TopicId::from_bytes(key(row.get(0)?)?);
-        assignments.push(counted(connection, topic, row.get(1)?, row.get(2)?)?);
-    }
-    Ok(assignments)
-}
-
-/// How many documents a replica is to keep.
-pub(crate) fn count(connection: &Connection, replica: &AuthorId) -> Result<usize, StoreError> {
-    let count: i64 = connection
-        .prepare_cached("SELECT count(*) FROM replica_assignments WHERE endpoint = ?1")?
-        .query_row([replica.as_bytes().as_slice()], |row| row.get(0))?;
-    Ok(usize::try_from(count).unwrap_or(usize::MAX))
-}
-
-/// Whether a replica can be assigned so many more documents.
-pub(crate) fn has_room(
-    connection: &Connection,
-    replica: &AuthorId,
-    more: usize,
-) -> Result<bool, StoreError> {
-    Ok(count(connection, replica)?.saturating_add(more) <= ASSIGNMENTS_MAX)
-}
-
-/// Replicas that keep a document, those met last first.
-pub(crate) fn keepers(
-    connection: &Connection,
-    topic: &TopicId,
-    count: usize,
-) -> Result<Vec<AuthorId>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT endpoint FROM replica_assignments JOIN replicas USING (endpoint)
-         WHERE topic = ?1 AND state = 1 ORDER BY contact_us DESC LIMIT ?2",
-    )?;
-    let mut rows = statement.query(params![topic.as_bytes().as_slice(), to_sql(count as u64)])?;
-    let mut keepers = Vec::new();
-    while let Some(row) = rows.next()? {
-        keepers.push(AuthorId::from_bytes(key(row.get(0)?)?));
-    }
-    Ok(keepers)
 }

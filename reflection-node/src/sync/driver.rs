@@ -5,13 +5,15 @@
 //! ever waits for a peer while holding something that another one needs, so both directions flow
 //! at once. What is held of a peer's data is bounded by [`INCOMING_KIB_MAX`] and the batches.
 
+mod announce;
+mod work;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use iroh::endpoint::{RecvStream, SendStream};
-use rusqlite::Connection;
 use tokio::io::BufReader;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinError;
@@ -21,21 +23,23 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::exchange::{Action, Exchange, ExchangeError};
 use super::frame::{FRAME_BYTES_MAX, Frame};
-use super::heights::{Head, Heights};
+use super::heights::Heights;
 use super::patience;
-use super::session::{Request, Session};
+use super::session::Session;
 use super::stream::{Streams, next_frame};
-use crate::access::{Access, TopicId};
-use crate::events::Event;
+use crate::access::TopicId;
 use crate::identity::{AuthorId, VerifyingKeys};
-use crate::operation::{ForkProof, Operation, OperationError};
-use crate::pipeline::{
-    Commit, Commits, Evidence, Ingested, Mended, Verified, examine, ingest, mend, verify_batch,
-};
+use crate::operation::{Operation, OperationError};
+use crate::pipeline::{Commit, Ingested, Verified};
 use crate::replication::progress;
 use crate::shared::{KnownDocument, PeerStatus, Shared};
 use crate::store::documents::DocumentRow;
-use crate::store::{Durability, READ_HERE_MAX, StoreError, forks, operations, peers};
+use crate::store::{Durability, StoreError, forks, operations, peers};
+
+#[cfg(feature = "testing")]
+pub(crate) use announce::announce_heights;
+#[cfg(feature = "testing")]
+pub(crate) use work::is_forked;
 
 /// Kibibytes of received frames that wait for the machine.
 const INCOMING_KIB_MAX: usize = 2 * 1024;
@@ -45,10 +49,6 @@ const INCOMING_FRAMES_MAX: usize = 1024;
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Writes that wait, each of some kibibytes or one frame.
 const OUTGOING_WRITES_MAX: usize = 4;
-/// So much is checked at once where it stands: to wake another thread for it and to wait for that
-/// one takes as long, and where many people write it is most of what there is to do.
-const CHECKED_HERE_OPERATIONS: usize = 8;
-const CHECKED_HERE_BYTES: usize = 16 * 1024;
 
 /// Why a document's session with a peer ended.
 #[derive(Debug, thiserror::Error)]
@@ -262,123 +262,9 @@ impl Driver {
         }
     }
 
-    fn verify(&mut self, batch: Vec<Operation>) -> Verifying {
-        let bytes: usize = batch.iter().map(Operation::len_bytes).sum();
-        let is_short = batch.len() <= CHECKED_HERE_OPERATIONS && bytes <= CHECKED_HERE_BYTES;
-        let keys = self.document.keys.clone();
-        let mut authors = std::mem::take(&mut self.authors);
-        let check = move || {
-            let (verified, refused) = verify_batch(&keys, &mut authors, batch);
-            (verified, refused, authors)
-        };
-        if is_short {
-            Box::pin(std::future::ready(Ok(check())))
-        } else {
-            Box::pin(tokio::task::spawn_blocking(check))
-        }
-    }
-
     /// Takes note of what the peer has confirmed, where it keeps the document for us.
     fn look_at_replica(&self) {
         progress::confirmed(&self.shared, self.peer, self.topic, || self.exchange.held());
-    }
-
-    fn store(&self, batch: Vec<Verified>) -> Storing {
-        let shared = Arc::clone(&self.shared);
-        let (keys, topic) = (self.document.keys.clone(), self.topic);
-        // What a replica tells to hold is a copy that others rely on.
-        let durability = if keys.access() == Access::Replica {
-            Durability::Durable
-        } else {
-            Durability::Refetchable
-        };
-        Box::pin(async move {
-            let after = Arc::clone(&shared);
-            shared
-                .writer
-                .run_then(
-                    durability,
-                    move |connection, processor| ingest(connection, processor, &keys, batch),
-                    move |ingested: &Ingested| announce(&after, topic, ingested, durability),
-                )
-                .await
-        })
-    }
-
-    /// Keeps what proves forks of others' logs.
-    fn examine(&self, evidence: Vec<Evidence>) -> Work<()> {
-        let shared = Arc::clone(&self.shared);
-        let (keys, topic) = (self.document.keys.clone(), self.topic);
-        Box::pin(async move {
-            let after = Arc::clone(&shared);
-            shared
-                .writer
-                .run_then(
-                    Durability::Refetchable,
-                    move |connection, _| examine(connection, &keys, evidence),
-                    move |proofs: &Vec<ForkProof>| announce_forks(&after, topic, proofs),
-                )
-                .await
-                .map(|_: Vec<ForkProof>| ())
-        })
-    }
-
-    /// Whether our own log has another operation where the peer's form of it ends.
-    fn compare(&self, head: Head) -> Work<bool> {
-        let (shared, row) = (Arc::clone(&self.shared), self.document.row);
-        let own = shared.id;
-        Box::pin(async move {
-            shared
-                .readers
-                .run(move |connection| is_forked(connection, row, &own, &head))
-                .await
-        })
-    }
-
-    /// Joins our own log with the peer's form of it.
-    fn mend(&self, branch: Vec<Operation>) -> Work<()> {
-        let shared = Arc::clone(&self.shared);
-        let (keys, topic) = (self.document.keys.clone(), self.topic);
-        Box::pin(async move {
-            let after = Arc::clone(&shared);
-            let checking = keys.clone();
-            let verifying = tokio::task::spawn_blocking(move || {
-                verify_batch(&checking, &mut VerifyingKeys::default(), branch)
-            });
-            let (verified, _) = verifying
-                .await
-                .map_err(|error| StoreError::Commit(error.to_string()))?;
-            let mended = shared
-                .writer
-                .run_then(
-                    Durability::Durable,
-                    move |connection, processor| mend(connection, processor, &keys, verified),
-                    move |mended: &Mended| announce_mended(&after, topic, mended),
-                )
-                .await;
-            if let Err(error) = mended {
-                // Both forms are where they were; the next session tries again.
-                tracing::warn!(%error, "our own log could not be mended");
-            }
-            Ok(())
-        })
-    }
-
-    fn read(&self, requests: Vec<Request>) -> Reading {
-        if let Some(found) = self.shared.commits.recent(&self.topic, &requests) {
-            return Box::pin(std::future::ready(Ok(found)));
-        }
-        let (shared, row) = (Arc::clone(&self.shared), self.document.row);
-        let count: u64 = requests.iter().map(|request| request.count).sum();
-        Box::pin(async move {
-            let read =
-                move |connection: &Connection| operations::ranges(connection, row, &requests);
-            if count <= READ_HERE_MAX {
-                shared.readers.run_here(read).await
-            } else {
-                shared.readers.run(read).await
-            }
-        })
     }
 
     async fn end(&mut self, error: &DriverError) -> Outcome {
@@ -413,94 +299,6 @@ impl Driver {
                 _ => false,
             },
         }
-    }
-}
-
-/// Whether our own log has another operation where a peer's form of it ends.
-pub(crate) fn is_forked(
-    connection: &Connection,
-    row: DocumentRow,
-    own: &AuthorId,
-    theirs: &Head,
-) -> Result<bool, StoreError> {
-    let Some(author_row) = operations::find_author_row(connection, own)? else {
-        return Ok(false);
-    };
-    let last = theirs.next.saturating_sub(1);
-    let ours = operations::id_at(connection, row, author_row, last)?;
-    Ok(ours.is_some_and(|id| id != theirs.id))
-}
-
-/// Tells the sessions and readers of a document of a committed batch.
-pub(crate) fn announce_heights(
-    commits: &Commits,
-    topic: TopicId,
-    ingested: &Ingested,
-    durability: Durability,
-) {
-    commits.remember(topic, &ingested.stored, !ingested.opened.is_empty());
-    if let Some(position) = ingested.position {
-        let heads = ingested.heads.iter().map(|(author, head)| (*author, *head));
-        commits.committed(topic, position, heads, durability);
-    }
-}
-
-/// Tells everybody of a committed batch; called on the writing thread.
-fn announce(shared: &Shared, topic: TopicId, ingested: &Ingested, durability: Durability) {
-    // First: whoever is woken opens the document under it.
-    if let Some(incarnation) = ingested.incarnation {
-        shared.set_incarnation(&topic, incarnation);
-    }
-    announce_heights(&shared.commits, topic, ingested, durability);
-    if ingested.is_full {
-        shared.replication.storage_changed();
-    }
-    for (&author, &operations) in &ingested.accepted {
-        shared.events.emit(&Event::DocumentChanged {
-            topic,
-            author,
-            operations,
-        });
-    }
-    for (author, reason) in &ingested.refused {
-        let reason = reason.clone();
-        shared.events.emit(&Event::OperationRefused {
-            topic,
-            author: *author,
-            reason,
-        });
-    }
-    announce_forks(shared, topic, &ingested.proofs);
-}
-
-/// Tells of forks that have just been proved.
-fn announce_forks(shared: &Shared, topic: TopicId, proofs: &[ForkProof]) {
-    shared.commits.forked(topic, proofs);
-    for proof in proofs {
-        shared.events.emit(&Event::Fork {
-            topic,
-            author: proof.author(),
-            sequence: proof.sequence(),
-        });
-    }
-}
-
-/// Tells of what has become of our own log.
-fn announce_mended(shared: &Shared, topic: TopicId, mended: &Mended) {
-    announce_forks(shared, topic, mended.proof.as_slice());
-    if let Some(incarnation) = mended.incarnation {
-        shared.set_incarnation(&topic, incarnation);
-    }
-    shared.commits.remember(topic, &[], true);
-    if let Some((position, head)) = mended.head {
-        shared
-            .commits
-            .committed(topic, position, [(shared.id, head)], Durability::Durable);
-        shared.events.emit(&Event::DocumentChanged {
-            topic,
-            author: shared.id,
-            operations: 1,
-        });
     }
 }
 

@@ -2,240 +2,29 @@
 //! One installation: its files, and what runs while its process does.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::{fs, io};
-
-use rusqlite::Connection;
 
 use super::Sabotage;
-use crate::access::{DocumentKeys, TopicId};
+use super::application::{Trap, Trapped};
+use super::files::Files;
+use super::jobs::Outcome;
+use crate::access::DocumentKeys;
 use crate::identity::{AuthorId, AuthorKey};
 use crate::operation::{Kind, OperationId};
 use crate::pipeline::{
-    Application, Branches, Commits, Compactor, Delivered, Delivery, Ingested, Joined, Mended,
-    Processed, Processor, PublishError, Published, Refusal, WaitingRoom, open_operation, read_all,
+    Application as _, Commits, Delivered, Processor, WaitingRoom, open_operation, read_all,
 };
 use crate::store::documents::{self, DocumentRow};
 use crate::store::operations::{self, Position};
 use crate::store::{
-    Committer, Job, StoreError, check_author, compaction, forks, open_connection, prepare, storage,
+    Committer, Job, check_author, compaction, forks, open_connection, prepare, storage,
 };
-use crate::sync::heights::{Head, Heights};
+use crate::sync::heights::Heights;
 
 /// Pages that a database may have when its disk is not full: no bound.
 const PAGES_MAX: u32 = u32::MAX - 1;
-
-/// What became of a job, for whoever waits for it.
-pub(super) enum Outcome {
-    Stored {
-        end: u64,
-        result: Result<Ingested, StoreError>,
-    },
-    Published {
-        body: Vec<u8>,
-        result: Result<(Published, Head), PublishError>,
-    },
-    Compacted {
-        result: Result<Published, PublishError>,
-    },
-    Examined {
-        end: u64,
-        result: Result<(), StoreError>,
-    },
-    Mended {
-        end: u64,
-        result: Result<Mended, StoreError>,
-    },
-}
-
-/// Brings the outcome of a job to whoever waits, also if the job never runs because the
-/// transaction came to an end before.
-pub(super) struct Promise {
-    outcomes: Arc<Mutex<Vec<Outcome>>>,
-    unkept: Option<Outcome>,
-}
-
-impl Promise {
-    pub(super) fn new(running: &Running, unkept: Outcome) -> Self {
-        Self {
-            outcomes: Arc::clone(&running.outcomes),
-            unkept: Some(unkept),
-        }
-    }
-
-    pub(super) fn keep(mut self, outcome: Outcome) {
-        self.unkept = Some(outcome);
-    }
-}
-
-impl Drop for Promise {
-    fn drop(&mut self) {
-        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        outcomes.extend(self.unkept.take());
-    }
-}
-
-/// Where the process dies inside a transaction.
-#[derive(Default)]
-enum Trap {
-    #[default]
-    Off,
-    /// When so many more operations have begun or ended to be processed.
-    Armed { steps: usize, files: Files },
-    /// It died; the files as they were then are in place.
-    Sprung,
-}
-
-/// The database of an installation after so many crashes.
-#[derive(Clone)]
-struct Files {
-    folder: PathBuf,
-    who: usize,
-    crashes: u32,
-}
-
-impl Files {
-    fn database(&self) -> PathBuf {
-        self.folder
-            .join(format!("{}-{}.sqlite", self.who, self.crashes))
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder
-            .join(format!("{}-{}.sqlite-wal", self.who, self.crashes))
-    }
-
-    fn next(&self) -> Self {
-        Self {
-            crashes: self.crashes + 1,
-            ..self.clone()
-        }
-    }
-
-    /// Copies the files as they are now to where the next start finds them.
-    fn copy_to_next(&self) {
-        self.copy_to(&self.next());
-    }
-
-    fn copy_to(&self, other: &Self) {
-        fs::copy(self.database(), other.database()).unwrap();
-        if self.log().exists() {
-            fs::copy(self.log(), other.log()).unwrap();
-        }
-    }
-
-    /// Where a backup of these is kept.
-    fn backup(&self) -> Self {
-        Self {
-            folder: self.folder.join("backups"),
-            crashes: 0,
-            ..self.clone()
-        }
-    }
-
-    fn remove(&self) {
-        for path in [
-            self.database(),
-            self.log(),
-            self.database().with_extension("sqlite-shm"),
-        ] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// The application, with the trap around it.
-struct Trapped {
-    application: Box<dyn Application>,
-    trap: Arc<Mutex<Trap>>,
-    sabotage: Option<Sabotage>,
-}
-
-impl Trapped {
-    fn step(&self) {
-        let mut trap = self.trap.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Trap::Armed { steps, files } = &mut *trap {
-            if *steps == 0 {
-                files.copy_to_next();
-                *trap = Trap::Sprung;
-            } else {
-                *steps -= 1;
-            }
-        }
-    }
-}
-
-impl Application for Trapped {
-    fn prepare(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        self.application.prepare(connection)
-    }
-
-    fn process(
-        &mut self,
-        connection: &Connection,
-        delivery: &Delivery<'_>,
-    ) -> Result<Processed, Refusal> {
-        self.step();
-        let is_twice = self.sabotage == Some(Sabotage::ProcessTwice);
-        if is_twice && delivery.operation.header().sequence == 1 {
-            let _ = self.application.process(connection, delivery);
-        }
-        let processed = self.application.process(connection, delivery);
-        self.step();
-        processed
-    }
-
-    fn added(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
-        self.application.added(connection, topic)
-    }
-
-    fn deleted(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
-        self.application.deleted(connection, topic)
-    }
-
-    fn compactor(&self) -> Option<Arc<dyn Compactor>> {
-        Some(Arc::new(Careless {
-            compactor: self.application.compactor()?,
-            sabotage: self.sabotage,
-        }))
-    }
-}
-
-/// What the application knows about whole logs, with the mistakes that are made on purpose.
-struct Careless {
-    compactor: Arc<dyn Compactor>,
-    sabotage: Option<Sabotage>,
-}
-
-impl Compactor for Careless {
-    fn compact(
-        &self,
-        topic: &TopicId,
-        author: &AuthorId,
-        operations: &[Delivered],
-    ) -> Option<Vec<u8>> {
-        let is_incomplete = self.sabotage == Some(Sabotage::CompactIncompletely);
-        let newest = operations.iter().rposition(|one| one.author == *author)?;
-        let kept = if is_incomplete {
-            [&operations[..newest], &operations[newest + 1..]].concat()
-        } else {
-            operations.to_vec()
-        };
-        self.compactor.compact(topic, author, &kept)
-    }
-
-    fn mend(&self, branches: &Branches<'_>) -> Option<Joined> {
-        let mut branches = *branches;
-        if self.sabotage == Some(Sabotage::LoseBranch) {
-            branches.theirs = &branches.theirs[..1];
-        }
-        self.compactor.mend(&branches)
-    }
-}
 
 /// What lives as long as a process.
 pub(super) struct Running {

@@ -19,12 +19,17 @@
 //! to be in step falsely or to have finished early. At the end the faults are mended, and all have
 //! to hold the same, and everything that anybody held then.
 
+mod application;
 mod deeds;
+mod files;
 mod installation;
+mod jobs;
 mod oracle;
+mod processes;
 mod quiet;
 mod talk;
 mod world;
+mod writing;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -2,22 +2,19 @@
 //! Clock, queue of what is due, and the installations.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::deeds::Deeds;
-use super::installation::{Installation, Outcome, Promise};
+use super::files::Folder;
+use super::installation::Installation;
+use super::jobs::Outcome;
 use super::oracle::Oracle;
 use super::quiet::{Quiet, Summary};
 use super::talk::Talks;
 use super::{Person, Report, Sabotage};
 use crate::access::{DocumentKeys, DocumentSecret};
 use crate::identity::AuthorKey;
-use crate::operation::Kind;
 use crate::operation::Operation;
-use crate::pipeline::{NewOperation, PublishError, Published, Verified, publish};
-use crate::store::operations::Position;
-use crate::store::{Durability, Job, StoreError, storage};
 use crate::sync::heights::Head;
 use crate::sync::session::Request;
 use crate::testing::Random;
@@ -130,7 +127,8 @@ pub(super) struct World<P> {
     pub(super) oracle: Oracle,
     pub(super) deeds: Deeds,
     pub(super) sabotage: Option<Sabotage>,
-    trace: blake3::Hasher,
+    /// Of everything that happened.
+    pub(super) trace: blake3::Hasher,
     report: Report,
     /// Removed with everything in it at the end.
     _folder: Folder,
@@ -295,291 +293,6 @@ impl<P: Person> World<P> {
         BEGINNING_US + u64::try_from(self.now.as_micros()).unwrap_or(0)
     }
 
-    pub(super) fn start(&mut self, who: usize) {
-        if self.people[who].running.is_some() {
-            return;
-        }
-        let now_us = self.now_us();
-        self.people[who].start(now_us, self.sabotage);
-        let stored = self.people[who].look().to_vec();
-        let said = self.people[who].person.said();
-        let is_restored = self.oracle.is_fresh_copy(who);
-        self.oracle.started(who, &stored, &said);
-        if is_restored {
-            // Before anybody can tell what was forgotten: the log goes on in two ways then.
-            self.write(who);
-        }
-        self.check(who);
-    }
-
-    /// Gives work to the writing thread of somebody.
-    pub(super) fn give(&mut self, who: usize, job: Job<crate::pipeline::Processor>) {
-        let run = self.people[who].run;
-        let Some(running) = &mut self.people[who].running else {
-            return;
-        };
-        running.jobs.push(job);
-        if !std::mem::replace(&mut running.is_commit_due, true) {
-            self.after_ms(20, Task::Commit { who, run });
-        }
-    }
-
-    /// Brings onto the disk what somebody has committed, as the node does after each batch.
-    pub(super) fn write_through(&mut self, who: usize) {
-        let Some(running) = &self.people[who].running else {
-            return;
-        };
-        let commits = Arc::clone(&running.commits);
-        let job = Job::new(
-            Durability::Durable,
-            |connection, _| storage::write_through(connection),
-            move |result: Result<Position, StoreError>| match result {
-                Ok(position) => commits.durable(position),
-                Err(_) => commits.lag_again(),
-            },
-        );
-        self.give(who, job);
-    }
-
-    fn commit(&mut self, who: usize) {
-        let run = self.people[who].run;
-        let jobs = self.random.between(1, 8);
-        let is_unsynced = self.sabotage == Some(Sabotage::AcknowledgeUnsynced);
-        let is_alive = self.people[who].commit(jobs, is_unsynced);
-        if !is_alive {
-            self.crash(who, None);
-            return;
-        }
-        if self.sabotage == Some(Sabotage::SkipAcknowledgement)
-            && let Some(running) = &self.people[who].running
-        {
-            let skip = "UPDATE operations SET state = 0 WHERE position = 5";
-            let _ = running.committer.connection.execute(skip, []);
-        }
-        let Some(running) = &mut self.people[who].running else {
-            return;
-        };
-        let outcomes: Vec<Outcome> = std::mem::take(
-            &mut running
-                .outcomes
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        let is_more = !running.jobs.is_empty();
-        running.is_commit_due = is_more;
-        let is_apply_new = !std::mem::replace(&mut running.is_apply_due, true);
-        if is_more {
-            self.after_ms(20, Task::Commit { who, run });
-        }
-        if is_apply_new {
-            self.after_ms(200, Task::Apply { who, run });
-        }
-        for outcome in outcomes {
-            let outcome = Box::new(outcome);
-            self.after_ms(5, Task::Outcome { who, run, outcome });
-        }
-        let mut has_news = false;
-        for placed in self.people[who].look() {
-            self.trace.update(placed.id.as_bytes());
-            self.oracle.committed(who, placed);
-            has_news = true;
-        }
-        self.check(who);
-        if has_news {
-            self.news_of(who);
-        }
-        self.wake_sessions_of(who);
-    }
-
-    /// Looks at what the application of somebody made of the operations.
-    fn check(&mut self, who: usize) {
-        let person = &self.people[who];
-        if let Some(running) = &person.running
-            && let Err(what) = person.person.check(&running.committer.connection)
-        {
-            self.oracle.breaks(format!("at {who}: {what}"));
-        }
-    }
-
-    fn finish(&mut self, who: usize, outcome: Outcome) {
-        match outcome {
-            Outcome::Stored { end, result } => self.stored(end, result),
-            Outcome::Published { body, result } => self.published(who, body, result),
-            Outcome::Compacted { result } => self.compacted(who, result),
-            Outcome::Examined { end, result } => self.examined(end, result),
-            Outcome::Mended { end, result } => self.mended(end, result),
-        }
-    }
-
-    /// Publishes what somebody wrote, one body after the other.
-    pub(super) fn publish(&mut self, who: usize) {
-        let (now_us, run) = (self.now_us(), self.people[who].run);
-        let sabotage = self.sabotage;
-        let person = &mut self.people[who];
-        let Some(running) = &mut person.running else {
-            return;
-        };
-        if running.is_publishing {
-            return;
-        }
-        if running.publishing.is_empty() {
-            running.publishing = person.person.take_changes().into();
-        }
-        let Some(body) = running.publishing.pop_front() else {
-            return;
-        };
-        running.is_publishing = true;
-        let (topic, own) = (person.keys.topic(), person.id);
-        let new = NewOperation {
-            topic,
-            kind: Kind::Edit,
-            incarnation: running.incarnation,
-            body: body.clone(),
-            time_us: now_us,
-            sequence: None,
-        };
-        let commits = Arc::clone(&running.commits);
-        let lost = Outcome::Published {
-            body: body.clone(),
-            result: Err(StoreError::Closed.into()),
-        };
-        let promise = Promise::new(running, lost);
-        let early = Arc::clone(&self.oracle.early);
-        let job = Job::new(
-            Durability::Durable,
-            move |connection, processor| {
-                let published = publish(connection, processor, &new);
-                if sabotage == Some(Sabotage::AcknowledgeEarly)
-                    && let Ok((published, ..)) = &published
-                {
-                    let mut early = early.lock().unwrap_or_else(PoisonError::into_inner);
-                    early.push((who, published.id));
-                }
-                published
-            },
-            move |result: Result<_, PublishError>| {
-                if let Ok((published, head, operation)) = &result {
-                    commits.remember(topic, std::slice::from_ref(operation), false);
-                    let heads = [(own, *head)];
-                    let durability = Durability::Durable;
-                    commits.committed(topic, published.position, heads, durability);
-                }
-                let result = result.map(|(published, head, _)| (published, head));
-                promise.keep(Outcome::Published { body, result });
-            },
-        );
-        debug_assert!(self.is_running(who, run));
-        self.give(who, job);
-    }
-
-    fn published(
-        &mut self,
-        who: usize,
-        body: Vec<u8>,
-        result: Result<(Published, Head), PublishError>,
-    ) {
-        let person = &mut self.people[who];
-        let Some(running) = &mut person.running else {
-            return;
-        };
-        running.is_publishing = false;
-        match result {
-            Ok((published, _)) => {
-                let own = person.id;
-                self.oracle
-                    .acknowledged(who, own, published.sequence, published.id);
-                while self.people[who].apply() {}
-                self.publish(who);
-            }
-            Err(error) => {
-                let mut bodies = vec![body];
-                bodies.extend(running.publishing.drain(..));
-                person.person.give_back(bodies);
-                match error {
-                    PublishError::Store(_) => self.report.failed_writes += 1,
-                    PublishError::OldIncarnation if self.oracle.is_copied(who) => {
-                        while self.people[who].apply() {}
-                        self.publish(who);
-                    }
-                    error => self.oracle.breaks(format!("{who} cannot publish: {error}")),
-                }
-            }
-        }
-    }
-
-    /// Publishes what was made of a whole log, unless the log has grown meanwhile.
-    fn publish_compaction(&mut self, who: usize, (next, incarnation, body): (u64, u64, Vec<u8>)) {
-        let (now_us, is_late) = (self.now_us(), self.sabotage == Some(Sabotage::CompactLate));
-        let person = &self.people[who];
-        let Some(running) = &person.running else {
-            return;
-        };
-        let (topic, own) = (person.keys.topic(), person.id);
-        let new = NewOperation {
-            topic,
-            kind: Kind::Compaction,
-            incarnation,
-            body,
-            time_us: now_us,
-            sequence: (!is_late).then_some(next),
-        };
-        let commits = Arc::clone(&running.commits);
-        let lost = Outcome::Compacted {
-            result: Err(StoreError::Closed.into()),
-        };
-        let promise = Promise::new(running, lost);
-        let job = Job::new(
-            Durability::Durable,
-            move |connection, processor| publish(connection, processor, &new),
-            move |result: Result<(Published, Head, _), PublishError>| {
-                if let Ok((published, head, operation)) = &result {
-                    commits.remember(topic, std::slice::from_ref(operation), true);
-                    let durability = Durability::Durable;
-                    commits.committed(topic, published.position, [(own, *head)], durability);
-                }
-                let result = result.map(|(published, ..)| published);
-                promise.keep(Outcome::Compacted { result });
-            },
-        );
-        self.give(who, job);
-    }
-
-    fn compacted(&mut self, who: usize, result: Result<Published, PublishError>) {
-        match result {
-            Ok(published) => {
-                let own = self.people[who].id;
-                self.oracle
-                    .acknowledged(who, own, published.sequence, published.id);
-                self.report.compactions += 1;
-            }
-            Err(PublishError::Overtaken) => {}
-            Err(PublishError::Store(_)) => self.report.failed_writes += 1,
-            Err(error) => self.oracle.breaks(format!("{who} cannot compact: {error}")),
-        }
-    }
-
-    /// Everything is as it was when the backup was made.
-    pub(super) fn restore(&mut self, who: usize) {
-        if self.people[who].running.is_none() {
-            return;
-        }
-        self.people[who].stop();
-        self.forget_sessions_of(who);
-        if self.people[who].restore() {
-            self.oracle.restored(who, self.people[who].id);
-            self.report.restored += 1;
-        }
-        self.after_ms(3_000, Task::Start { who });
-    }
-
-    pub(super) fn crash(&mut self, who: usize, power_cut: Option<usize>) {
-        self.report.crashes += 1;
-        self.people[who].crash(power_cut);
-        self.forget_sessions_of(who);
-        let after = self.random.between(10, 3_000);
-        self.after_ms(after, Task::Start { who });
-    }
-
     /// Everybody holds the same, and knows it.
     fn look_at_the_end(&mut self) -> Result<usize, String> {
         let all: Vec<BTreeSet<_>> = self.people.iter().map(Installation::stored).collect();
@@ -611,67 +324,5 @@ impl<P: Person> World<P> {
         }
         self.all_are_in_step()?;
         Ok(all[0].len())
-    }
-}
-
-/// What came from others is not waited for: it may be fetched again.
-const DURABILITY: Durability = Durability::Refetchable;
-
-/// Hands verified operations to the writing thread.
-pub(super) fn store_job<P: Person>(
-    person: &Installation<P>,
-    end: u64,
-    batch: Vec<Verified>,
-) -> Option<Job<crate::pipeline::Processor>> {
-    let running = person.running.as_ref()?;
-    let (keys, topic) = (person.keys.clone(), person.keys.topic());
-    let commits = Arc::clone(&running.commits);
-    let lost = Outcome::Stored {
-        end,
-        result: Err(StoreError::Closed),
-    };
-    let promise = Promise::new(running, lost);
-    Some(Job::new(
-        DURABILITY,
-        move |connection, processor| crate::pipeline::ingest(connection, processor, &keys, batch),
-        move |result: Result<_, StoreError>| {
-            if let Ok(ingested) = &result {
-                crate::sync::driver::announce_heights(&commits, topic, ingested, DURABILITY);
-            }
-            promise.keep(Outcome::Stored { end, result });
-        },
-    ))
-}
-
-/// A folder of its own, in memory where there is one for that.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let memory = std::path::Path::new("/dev/shm");
-        let parent = if memory.is_dir() {
-            memory.to_owned()
-        } else {
-            std::env::temp_dir()
-        };
-        let mut number = [0; 8];
-        // Two simulations of one seed may run side by side, so this does not come from the seed.
-        getrandom::fill(&mut number).unwrap();
-        let path = parent.join(format!(
-            "reflection-simulation-{}",
-            crate::hex::encode(&number)
-        ));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &std::path::Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
