@@ -37,8 +37,9 @@ pub(crate) fn measure() {
     let (engine, operations) = typed(1, trace.patches(1));
     through(name, &engine, &operations);
     let trace = Trace::read("friendsforever.concurrent");
-    let (_, [engine, _], operations) = merge::play(&trace, &trace.seen());
-    through("friendsforever, two people at once", &engine, &operations);
+    let played = merge::play(&trace, &trace.seen());
+    let (engine, operations) = (&played.people[0], &played.written);
+    through("friendsforever, two people at once", engine, operations);
 }
 
 /// Goes through what one of them has written, with what had come from the other by then.

@@ -2,9 +2,9 @@
 //! What comes from the document's stream.
 
 use std::collections::BTreeSet;
-use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
+use std::{iter, slice};
 
 use loro::{ImportStatus, TextDelta};
 use reflection_node::identity::AuthorId;
@@ -13,18 +13,10 @@ use reflection_node::pipeline::Delivered;
 use super::effect::{Change, Effect, Origin};
 use super::shape::Shape;
 use super::undo::Undo;
-use super::{Engine, EngineError, PeerId, compaction, update};
+use super::{Engine, EngineError, PeerId, compaction, join, update};
 
-/// Bodies from this size on are imported alone, in bytes.
-const LARGE_BODY_BYTES: usize = 16 * 1024;
 /// Inserted characters of several people that are told apart, one by one, in one batch.
 const TOLD_APART_CHARS_MAX: usize = 4_096;
-
-/// Splits operations where a large one stands, keeping their order.
-fn runs(operations: &[Delivered]) -> impl Iterator<Item = &[Delivered]> {
-    let is_large = |operation: &Delivered| operation.body.len() >= LARGE_BODY_BYTES;
-    operations.chunk_by(move |one, next| !is_large(one) && !is_large(next))
-}
 
 impl Engine {
     /// Takes operations from the document's stream and gives what they change in the text.
@@ -33,23 +25,24 @@ impl Engine {
     pub fn apply(&mut self, operations: &[Delivered]) -> Result<Vec<Effect>, EngineError> {
         self.commit();
         let own_end = self.own_end();
-        let mut effects = Vec::new();
-        for run in runs(operations) {
-            for operation in run {
-                self.meet_all(operation);
-            }
+        let (mut effects, mut outcome) = (Vec::new(), Ok(()));
+        for operation in operations {
+            self.meet_all(operation);
+        }
+        for part in join::parts(operations) {
             // What somebody made of the CRDT's encoding must not end the program.
-            let imported = catch_unwind(AssertUnwindSafe(|| self.import(run, &mut effects)));
-            imported.unwrap_or_else(|_| {
+            let imported = catch_unwind(AssertUnwindSafe(|| self.import(part, &mut effects)));
+            let Ok(imported) = imported else {
                 self.give_up();
-                Err(EngineError::Panicked)
-            })?;
+                return Err(EngineError::Panicked);
+            };
+            outcome = outcome.and(imported);
         }
         // Own operations read back when the document is loaded are stored already.
         if self.own_end() > own_end {
             self.taken = self.own_end();
         }
-        Ok(effects)
+        outcome.map(|()| effects)
     }
 
     /// Puts an empty document in the place of one that the CRDT gave up on, which can neither be
@@ -76,49 +69,46 @@ impl Engine {
 
     /// Remembers who writes under a CRDT peer id.
     pub(super) fn meet(&mut self, author: AuthorId, incarnation: u64) {
-        let peer = PeerId::derive(&author, &self.topic, incarnation);
-        self.authors.insert(peer.get(), author);
-    }
-
-    /// Imports operations that belong together. What people typed at the same time is merged at
-    /// once: one after the other, each looks again at everything since they parted. For what
-    /// merely goes on it is the other way round, and for a split paste by orders of magnitude.
-    fn import(&mut self, run: &[Delivered], effects: &mut Vec<Effect>) -> Result<(), EngineError> {
-        let by_several = run
-            .iter()
-            .any(|operation| operation.author != run[0].author);
-        let parts = if by_several || !self.goes_on(&run[0]) {
-            run.chunks(run.len())
-        } else {
-            run.chunks(1)
-        };
-        for part in parts {
-            let updates = part
-                .iter()
-                .filter_map(|operation| update::payload(&operation.body));
-            let status = match updates.collect::<Vec<_>>().as_slice() {
-                [] => continue,
-                [update] => self.doc.import(update),
-                updates => {
-                    let batch: Vec<_> = updates.iter().map(|update| update.to_vec()).collect();
-                    self.doc.import_batch(&batch)
-                }
-            };
-            if let Ok(status) = &status {
-                self.note_times(part, status);
-            }
-            self.take_over(status.as_ref().ok(), effects);
-            status?;
+        // Many in a row are by the same.
+        if self.met != Some((author, incarnation)) {
+            let peer = PeerId::derive(&author, &self.topic, incarnation);
+            self.authors.insert(peer.get(), author);
+            self.met = Some((author, incarnation));
         }
-        Ok(())
     }
 
-    /// Whether the newest of all changes are by the author of this operation alone, so that it
-    /// goes on where they end.
-    fn goes_on(&self, operation: &Delivered) -> bool {
-        let heads = self.doc.oplog_frontiers();
-        let is_theirs = |peer: u64| self.authors.get(&peer) == Some(&operation.author);
-        heads.len() <= 1 && heads.iter().all(|head| is_theirs(head.peer))
+    /// Takes in operations that may be joined, and each by itself if the CRDT does not take them
+    /// together: then one of them is to blame, and the others are not to be lost with it.
+    fn import(&mut self, part: &[Delivered], effects: &mut Vec<Effect>) -> Result<(), EngineError> {
+        if let Some(joined) = join::joined(part)
+            && self.import_updates(&joined, part, effects).is_ok()
+        {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        for operation in part {
+            if let Some(update) = update::payload(&operation.body) {
+                let imported = self.import_updates(update, slice::from_ref(operation), effects);
+                outcome = outcome.and(imported);
+            }
+        }
+        outcome
+    }
+
+    /// Takes in updates that came in these operations.
+    fn import_updates(
+        &mut self,
+        updates: &[u8],
+        operations: &[Delivered],
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), EngineError> {
+        let status = self.doc.import(updates);
+        if let Ok(status) = &status {
+            self.note_times(operations, status);
+        }
+        self.take_over(status.as_ref().ok(), effects);
+        status?;
+        Ok(())
     }
 
     /// Remembers when the operations say that their changes were made.

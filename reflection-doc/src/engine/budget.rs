@@ -13,7 +13,7 @@ use serde_columnar::{AnyRleDecoder, BoolRleDecoder};
 use super::span::{HEADER_BYTES, MALFORMED, blocks, leb128};
 
 /// Insertions, deletions and entries in a blob. Whoever applies them spends some 750 bytes on each.
-const STEPS_MAX: usize = 100_000;
+pub(super) const STEPS_MAX: usize = 100_000;
 /// Changes in a blob: steps that were made without hearing of others in between.
 const CHANGES_MAX: usize = 50_000;
 /// What the changes in a blob build upon, other than on those of the same author.
@@ -59,13 +59,19 @@ type Checked<T> = Result<T, &'static str>;
 
 /// Whether a blob of updates stays within the bounds.
 pub(super) fn check(updates: &[u8]) -> Checked<()> {
+    steps(updates).map(drop)
+}
+
+/// How many steps a blob of updates holds that stays within the bounds.
+pub(super) fn steps(updates: &[u8]) -> Checked<usize> {
     if updates.get(MODE) != Some(&MODE_UPDATES) {
         return Err("the contents are not updates");
     }
     let mut spent = Spent::default();
     blocks(updates)?
         .into_iter()
-        .try_for_each(|block| spent.block(block))
+        .try_for_each(|block| spent.block(block))?;
+    Ok(spent.steps)
 }
 
 /// What the blocks so far expand to.

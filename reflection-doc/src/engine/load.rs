@@ -12,12 +12,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 
-use loro::{ExportMode, LoroDoc, LoroError, VersionVector};
+use loro::{ExportMode, ImportStatus, LoroDoc, LoroError, VersionVector};
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::pipeline::Delivered;
 
-use super::{Effect, Engine, EngineError, Shown, effect, kept, new_doc, update};
+use super::{Effect, Engine, EngineError, Shown, effect, join, kept, new_doc, update};
 
 /// An engine that is being loaded. Takes the operations in the order of the document's stream.
 pub struct Loading {
@@ -84,21 +84,52 @@ impl Loading {
             self.guarded(|history| history.import(&joined))?;
         }
         let shown_to = self.shown.as_ref().map(|shown| shown.position);
+        let beyond = operations
+            .iter()
+            .position(|operation| shown_to.is_some_and(|to| operation.position > to));
+        let (seen, rest) = operations.split_at(beyond.unwrap_or(operations.len()));
+        self.join(seen)?;
+        if beyond.is_some() && self.made.is_none() {
+            self.make_shown()?;
+        }
+        self.join(rest)
+    }
+
+    /// Takes operations into the history: as many as possible at once, and each by itself if the
+    /// CRDT does not take them together.
+    fn join(&mut self, operations: &[Delivered]) -> Result<(), EngineError> {
         for operation in operations {
-            if self.made.is_none() && shown_to.is_some_and(|to| operation.position > to) {
-                self.make_shown()?;
-            }
             self.engine.meet_all(operation);
-            let Some(update) = update::payload(&operation.body) else {
+        }
+        for part in join::parts(operations) {
+            if let Some(joined) = join::joined(part)
+                && let Some(status) = self.guarded(|history| Ok(history.import(&joined).ok()))?
+            {
+                self.note(part, &status);
                 continue;
-            };
-            let status = self.guarded(|history| history.import(update))?;
-            if status.pending.is_some() {
-                self.early.push(update.to_vec());
             }
-            self.engine.note_times(slice::from_ref(operation), &status);
+            for operation in part {
+                if let Some(update) = update::payload(&operation.body) {
+                    let status = self.guarded(|history| history.import(update))?;
+                    self.note(slice::from_ref(operation), &status);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Remembers what operations say of themselves, and those that wait for others.
+    fn note(&mut self, operations: &[Delivered], status: &ImportStatus) {
+        if let Some(pending) = &status.pending {
+            let authors = &self.engine.authors;
+            let waiting: Vec<_> = pending.iter().map(|(peer, _)| authors.get(peer)).collect();
+            let early = operations
+                .iter()
+                .filter(|one| operations.len() == 1 || waiting.contains(&Some(&one.author)))
+                .filter_map(|operation| update::payload(&operation.body));
+            self.early.extend(early.map(<[u8]>::to_vec));
+        }
+        self.engine.note_times(operations, status);
     }
 
     /// The engine with all of that.

@@ -16,6 +16,7 @@ mod edit;
 mod effect;
 mod fork;
 mod history;
+mod join;
 mod kept;
 mod load;
 mod markdown;
@@ -62,7 +63,7 @@ pub use load::{Loaded, Loading};
 pub use markdown::{Emphasis, continue_list, indent, link, outdent, toggle_emphasis};
 pub use metadata::{NAME_GRAPHEMES_MAX, NamedVersion, Person, clean_name};
 pub use outline::{Heading, Task, headings, tasks, toggle_task};
-pub use pace::{PACE, Pace};
+pub use pace::{FRAME, Intake, PACE, Pace};
 pub use peer::PeerId;
 use selection::Cursors;
 pub use selection::{Bias, CursorId, Selection};
@@ -125,6 +126,8 @@ pub struct Engine {
     profile: Option<(String, Option<u32>)>,
     /// Who writes as which peer, of all whose operations were seen.
     authors: HashMap<u64, AuthorId>,
+    /// Of whom, under which incarnation, an operation was seen last.
+    met: Option<(AuthorId, u64)>,
     clock: Clock,
     /// When the operations say that they were made.
     times: Times,
@@ -173,6 +176,7 @@ impl Engine {
             topic: *topic,
             profile: None,
             authors: HashMap::from([(peer.get(), author)]),
+            met: None,
             clock: Arc::new(system_time_ms),
             times: Times::default(),
             committed_s: AtomicI64::new(0),

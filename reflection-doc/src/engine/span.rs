@@ -22,7 +22,7 @@ use super::budget;
 /// Magic bytes, checksum and mode in front of the blocks.
 pub(super) const HEADER_BYTES: usize = 22;
 /// Where the checksum stands in the header.
-const CHECKSUM: std::ops::Range<usize> = 4..20;
+pub(super) const CHECKSUM: std::ops::Range<usize> = 4..20;
 /// Blocks in a blob. The CRDT fills them with some kilobytes each.
 const BLOCKS_MAX: usize = 4_096;
 /// Changes outside of a blob that its own may build upon directly.

@@ -13,6 +13,7 @@ mod convergence;
 mod draft;
 mod forged;
 mod history;
+mod join;
 mod load;
 mod metadata;
 mod places;

@@ -14,7 +14,12 @@ use reflection_node::pipeline::Delivered;
 /// waited for a disk that was full.
 const APART_MAX_S: i64 = 24 * 60 * 60;
 /// Operations of one author within this time are remembered together, in seconds.
-const TOGETHER_MAX_S: i64 = 60 * 60;
+pub(super) const TOGETHER_MAX_S: i64 = 60 * 60;
+
+/// When an operation says that it was made, in seconds since 1970.
+pub(super) fn time_s(operation: &Delivered) -> i64 {
+    i64::try_from(operation.time_us / 1_000_000).unwrap_or(i64::MAX)
+}
 
 /// What the headers of some operations in a row say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -61,10 +66,7 @@ impl Times {
         operations: &[&Delivered],
         changes: impl Iterator<Item = (&'a u64, &'a (i32, i32))>,
     ) {
-        let time_s = |operation: &&Delivered| {
-            i64::try_from(operation.time_us / 1_000_000).unwrap_or(i64::MAX)
-        };
-        let all = || operations.iter().map(time_s);
+        let all = || operations.iter().map(|operation| time_s(operation));
         let (Some(earliest_s), Some(latest_s)) = (all().min(), all().max()) else {
             return;
         };

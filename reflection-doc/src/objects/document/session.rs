@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gio::prelude::*;
 use gio::subclass::prelude::*;
@@ -14,7 +14,7 @@ use super::cursors::Others;
 use super::properties::Document;
 use super::{DocumentPhase, EditRefused, SaveState, Trouble};
 use crate::company::Company;
-use crate::engine::{Effect, Engine, Origin, Pace};
+use crate::engine::{Effect, Engine, Intake, Origin, Pace};
 use crate::open_document::{HeldTurn, OpenDocument, Publisher};
 
 /// Pause between attempts to let go of a text that could not be saved.
@@ -357,13 +357,21 @@ async fn receive(
     session: Rc<Session>,
     mut stream: DocumentStream,
 ) {
+    let mut intake = Intake::default();
     loop {
+        let rest = intake.rest(Instant::now());
+        if !rest.is_zero() {
+            glib::timeout_future(rest).await;
+        }
         let batch = stream.next().await;
         let Some(document) = document.upgrade() else {
             return;
         };
         match batch {
-            Ok(batch) => document.imp().apply(&session, &batch),
+            Ok(batch) => {
+                intake.takes(batch.len(), Instant::now());
+                document.imp().apply(&session, &batch);
+            }
             Err(StreamError::Closed) => return,
             Err(StreamError::Rebuilt) => match document.imp().begin_again(&session).await {
                 Some(fresh) => stream = fresh,
