@@ -102,7 +102,9 @@ impl Engine {
         operations: &[Delivered],
         effects: &mut Vec<Effect>,
     ) -> Result<(), EngineError> {
+        Self::record(&self.doc, true);
         let status = self.doc.import(updates);
+        Self::record(&self.doc, false);
         if let Ok(status) = &status {
             self.note_times(operations, status);
         }

@@ -147,7 +147,7 @@ impl Loading {
         } else if let Some(shown) = self.shown {
             since = effect::between(&shown.text, &engine.text());
         }
-        engine.forget_changes();
+        Engine::record(&engine.doc, false);
         engine.taken = engine.own_end();
         let updates = updates.filter(|_| is_kept && !is_waiting);
         let kept = updates.and_then(|all| kept::encode(&all, &engine.authors, &engine.times));
@@ -170,7 +170,6 @@ impl Loading {
             Ok((doc.oplog_vv(), *text.to_string() == *shown.text))
         });
         self.made = Some(self.text_made(made)?);
-        self.engine.forget_changes();
         Ok(())
     }
 
@@ -189,6 +188,10 @@ impl Loading {
         let early = std::mem::take(&mut self.early);
         let joined = self.joined.take();
         let before = self.made.as_ref().map(|(version, _)| version.clone());
+        // Somebody wants to know what is different from that.
+        if matches!(self.made, Some((_, true))) {
+            Engine::record(&doc, true);
+        }
         let made = self.guarded(|history| {
             let all = || history.export(ExportMode::all_updates());
             let updates = if let Some(before) = before {

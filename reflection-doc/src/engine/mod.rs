@@ -211,7 +211,20 @@ impl Engine {
                 }
             }),
         );
+        Self::record(&doc, false);
         (doc, text, subscription)
+    }
+
+    /// Whether the CRDT is to tell in `changes` what becomes different in the text. It is to while
+    /// something of others is taken in alone: it would keep account of each keystroke here as well.
+    fn record(doc: &LoroDoc, is_wanted: bool) {
+        doc.with_state(|state| {
+            if is_wanted {
+                state.start_recording();
+            } else {
+                state.stop_and_clear_recording();
+            }
+        });
     }
 
     /// Sets the clock by which edits are dated and joined to steps of undo.
@@ -221,8 +234,8 @@ impl Engine {
 
     /// Whether there are changes that were not handed out yet.
     pub fn has_changes(&self) -> bool {
-        self.commit();
-        !self.returned.is_empty() || self.own_end() > self.taken
+        let is_pending = self.doc.get_pending_txn_len() > 0;
+        is_pending || !self.returned.is_empty() || self.own_end() > self.taken
     }
 
     /// The changes made here since the last call, as bodies of operations to be published in
@@ -232,12 +245,12 @@ impl Engine {
         if self.has_changes() {
             self.introduce_with_edit();
         }
-        self.commit();
+        // To export is to commit.
+        let is_pending = self.date_commit();
         let mut bodies: Vec<Vec<u8>> = self.returned.drain(..).collect();
-        let end = self.own_end();
-        if end > self.taken {
-            self.export(self.taken, end, &mut bodies);
-            self.taken = end;
+        if is_pending || self.own_end() > self.taken {
+            self.export_untaken(&mut bodies);
+            self.taken = self.own_end();
         }
         bodies
     }
@@ -271,7 +284,6 @@ impl Engine {
                 fresh.doc.import(&updates)?;
             }
         }
-        fresh.forget_changes();
         let effects = effect::between(&before, &fresh.text());
         fresh.clock = Arc::clone(&self.clock);
         fresh.cursors = std::mem::take(&mut self.cursors);
@@ -288,16 +300,18 @@ impl Engine {
         Ok(effects)
     }
 
-    /// Nobody has to be told what the CRDT has said of changes.
-    fn forget_changes(&self) {
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.clear();
-    }
-
     /// Makes edits since the last time changes of the CRDT, which carry the time of now. A
     /// compacted log has no other times.
     fn commit(&self) {
-        if self.doc.get_pending_txn_len() > 0 {
+        if self.date_commit() {
+            self.doc.commit();
+        }
+    }
+
+    /// Sets the time of what is committed next. Gives whether there is something.
+    fn date_commit(&self) -> bool {
+        let is_pending = self.doc.get_pending_txn_len() > 0;
+        if is_pending {
             let now_s = i64::try_from((self.clock)() / 1_000).unwrap_or(i64::MAX);
             // The times of one author do not go back, whatever the clock does.
             let now_s = self
@@ -305,19 +319,33 @@ impl Engine {
                 .fetch_max(now_s, Ordering::Relaxed)
                 .max(now_s);
             self.doc.set_next_commit_timestamp(now_s);
-            self.doc.commit();
         }
+        is_pending
     }
 
-    /// Exports own changes in bodies that fit an operation.
-    fn export(&self, from: i32, to: i32, bodies: &mut Vec<Vec<u8>>) {
-        let span = IdSpan::new(self.peer.get(), from, to);
-        let exported = self.doc.export(ExportMode::updates_in_range(vec![span]));
+    /// Exports own changes that were not taken yet, in bodies that fit an operation.
+    fn export_untaken(&self, bodies: &mut Vec<Vec<u8>>) {
+        // All that there is but these: so the CRDT has the least to look for.
+        let mut told = self.doc.oplog_vv();
+        told.insert(self.peer.get(), self.taken);
+        let exported = self.doc.export(ExportMode::updates(&told));
         // Encoding what the document itself holds fails only where memory ends.
         let Ok(bytes) = exported else { return };
         let body = update::body(&bytes);
-        let is_fit = body.len() <= PLAIN_BODY_BYTES_MAX && budget::check(&bytes).is_ok();
-        if !is_fit && to - from > 1 {
+        if is_fit(&body, &bytes) {
+            bodies.push(body);
+        } else {
+            self.export(self.taken, self.own_end(), bodies);
+        }
+    }
+
+    /// Exports own changes from a counter up to another one.
+    fn export(&self, from: i32, to: i32, bodies: &mut Vec<Vec<u8>>) {
+        let span = IdSpan::new(self.peer.get(), from, to);
+        let exported = self.doc.export(ExportMode::updates_in_range(vec![span]));
+        let Ok(bytes) = exported else { return };
+        let body = update::body(&bytes);
+        if !is_fit(&body, &bytes) && to - from > 1 {
             let middle = from + (to - from) / 2;
             self.export(from, middle, bodies);
             self.export(middle, to, bodies);
@@ -328,11 +356,9 @@ impl Engine {
 
     /// The counter after our last change.
     fn own_end(&self) -> i32 {
+        let peer = self.peer.get();
         self.doc
-            .oplog_vv()
-            .get(&self.peer.get())
-            .copied()
-            .unwrap_or(0)
+            .with_oplog(|history| history.dag().vv().get(&peer).copied().unwrap_or(0))
     }
 
     /// The whole text.
@@ -354,6 +380,11 @@ impl Engine {
     pub fn incarnation(&self) -> u64 {
         self.incarnation
     }
+}
+
+/// Whether a body of these updates fits an operation, and what others take.
+fn is_fit(body: &[u8], updates: &[u8]) -> bool {
+    body.len() <= PLAIN_BODY_BYTES_MAX && budget::check(updates).is_ok()
 }
 
 /// An empty document of the CRDT that keeps the times of changes as they are told to be.
