@@ -13,6 +13,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::Selection;
 use super::shape::{Piece, Shape, Side};
+use packed::Packed;
+
+mod packed;
 
 /// A longer pause than this, in milliseconds, begins a new step.
 const PAUSE_MS: u64 = 1_000;
@@ -47,6 +50,10 @@ impl Pending {
             all = before.then(&all);
         }
         Some(all)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn pieces(&self) -> usize {
@@ -98,54 +105,61 @@ impl Inverse {
 
 #[derive(Debug, Default)]
 struct Stack {
-    inverses: VecDeque<Inverse>,
+    /// The uppermost, which is all that edits and others change.
+    top: Option<Inverse>,
+    below: VecDeque<Packed>,
     text_bytes: usize,
 }
 
 impl Stack {
     fn push(&mut self, inverse: Inverse) {
         self.text_bytes += inverse.text.len();
-        self.inverses.push_back(inverse);
+        if let Some(before) = self.top.replace(inverse) {
+            if self.below.len() == self.below.capacity() {
+                // By a quarter, where it would double itself.
+                self.below.reserve_exact(self.below.len() / 4 + 4);
+            }
+            self.below.push_back(before.into());
+        }
         self.bound();
     }
 
     /// Forgets the oldest beyond the bounds.
     fn bound(&mut self) {
-        while self.inverses.len() > EDITS_MAX
-            || (self.text_bytes > TEXT_BYTES_MAX && self.inverses.len() > 1)
-        {
-            if let Some(oldest) = self.inverses.pop_front() {
-                self.text_bytes -= oldest.text.len();
-            }
+        while self.below.len() >= EDITS_MAX || self.text_bytes > TEXT_BYTES_MAX {
+            let Some(oldest) = self.below.pop_front() else {
+                return;
+            };
+            self.text_bytes -= oldest.text_bytes();
             // What is left of a step is a step.
-            if let Some(oldest) = self.inverses.front_mut() {
-                oldest.ends_step = true;
+            match (self.below.front_mut(), &mut self.top) {
+                (Some(oldest), _) => oldest.end_step(),
+                (None, Some(top)) => top.ends_step = true,
+                (None, None) => {}
             }
         }
     }
 
     /// Moves the uppermost to the present text.
     fn settle(&mut self) {
-        let Some(last) = self.inverses.len().checked_sub(1) else {
-            return;
-        };
-        let below = self.inverses[last].settle();
-        if let (Some(shape), Some(before)) = (below, last.checked_sub(1)) {
-            self.inverses[before].pending.push(shape);
+        let below = self.top.as_mut().and_then(Inverse::settle);
+        if let (Some(shape), Some(before)) = (below, self.below.back_mut()) {
+            before.changed_by_others(shape);
         }
     }
 
     fn pop(&mut self) -> Option<Inverse> {
         self.settle();
-        let inverse = self.inverses.pop_back()?;
+        let inverse = self.top.take()?;
         self.text_bytes -= inverse.text.len();
+        self.top = self.below.pop_back().map(Packed::unpacked);
         Some(inverse)
     }
 
     fn changed_by_others(&mut self, change: &Shape) {
-        if let Some(last) = self.inverses.back_mut() {
-            last.pending.push(change.clone());
-            if last.pending.pieces() > PENDING_PIECES_MAX {
+        if let Some(top) = &mut self.top {
+            top.pending.push(change.clone());
+            if top.pending.pieces() > PENDING_PIECES_MAX {
                 self.clear();
             }
         }
@@ -236,7 +250,7 @@ pub(super) struct Undo {
 impl Undo {
     /// Whether there is something of this kind to do.
     pub(super) fn can(&self, direction: Direction) -> bool {
-        !self.stack(direction).inverses.is_empty()
+        self.stack(direction).top.is_some()
     }
 
     fn stack(&self, direction: Direction) -> &Stack {
@@ -327,7 +341,7 @@ impl Undo {
     /// stays clear.
     fn join(&mut self, edit: &Edited<'_>) -> bool {
         self.done.settle();
-        let Some(top) = self.done.inverses.back_mut() else {
+        let Some(top) = &mut self.done.top else {
             return false;
         };
         let Some((at, kept, added)) = top.splice() else {
@@ -424,8 +438,11 @@ impl Undo {
     /// How many edits are kept, and places that others have changed in them.
     #[cfg(test)]
     pub(super) fn kept(&self) -> (usize, usize) {
-        let inverses = || self.done.inverses.iter().chain(&self.undone.inverses);
-        let pending = inverses().map(|inverse| inverse.pending.pieces()).sum();
-        (inverses().count(), pending)
+        let stacks = [&self.done, &self.undone];
+        let tops = stacks.iter().filter_map(|stack| stack.top.as_ref());
+        let below = stacks.iter().flat_map(|stack| &stack.below);
+        let pending = tops.clone().map(|top| top.pending.pieces());
+        let pending = pending.chain(below.clone().map(Packed::pending)).sum();
+        (tops.count() + below.count(), pending)
     }
 }
