@@ -18,6 +18,7 @@ use super::difference::{Part, difference};
 use super::edit::{Rewrite, TextEdit};
 use super::replay::Replay;
 use super::times::Times;
+use super::weave::Weave;
 use super::{EditError, Effect, Engine, Selection, TEXT_CONTAINER, Version, new_doc};
 
 /// A longer pause than this, in seconds, ends a sitting.
@@ -65,6 +66,7 @@ pub struct Sitting {
 /// All that is needed to look at the history, independent of the engine.
 pub struct HistorySource {
     updates: Vec<u8>,
+    newest: (Version, String),
     authors: HashMap<u64, AuthorId>,
     times: Times,
     now_s: i64,
@@ -72,16 +74,52 @@ pub struct HistorySource {
 
 /// The past of a document, up to when it was opened.
 pub struct History {
+    /// What was written, without a text.
     doc: LoroDoc,
     text: LoroText,
+    /// The text that there was anyway.
+    newest: (Version, String),
     authors: HashMap<u64, AuthorId>,
     times: Times,
     /// When it was opened: nothing in it is newer.
     now_s: i64,
     sittings: OnceLock<Vec<Sitting>>,
     shown: Mutex<Shown>,
-    /// Made when an older version is looked at first; `None` in it where people wrote at once.
-    replay: OnceLock<Option<Mutex<Replay>>>,
+    /// Made when an older version is looked at first.
+    past: OnceLock<Past>,
+    /// With a text, made when the CRDT has to make that of a version.
+    checkouts: OnceLock<LoroDoc>,
+}
+
+/// What texts of versions are made of.
+enum Past {
+    /// All that was written, one after the other.
+    Row(Mutex<Replay>),
+    /// What people wrote at once.
+    Weave(Weave),
+    /// The CRDT makes them, as there is too much of it, or something that is not text.
+    Unknown,
+}
+
+impl Past {
+    fn read(doc: &LoroDoc, text: &LoroText, newest: &str) -> Self {
+        if let Some(replay) = Replay::read(doc, text) {
+            return Self::Row(Mutex::new(replay));
+        }
+        Weave::read(doc, text, newest).map_or(Self::Unknown, Self::Weave)
+    }
+
+    fn text(&self, frontiers: &Frontiers) -> Option<String> {
+        match self {
+            Self::Row(replay) => {
+                let mut replay = replay.lock().unwrap_or_else(PoisonError::into_inner);
+                let counters = replay.counters_until(frontiers.as_single()?)?;
+                Some(replay.text(counters))
+            }
+            Self::Weave(weave) => weave.text(frontiers.iter()),
+            Self::Unknown => None,
+        }
+    }
 }
 
 /// Texts that were looked at last: who goes through the versions one by one and looks at each
@@ -124,6 +162,7 @@ impl Engine {
             .map_err(|_| HistoryError::Copy)?;
         Ok(HistorySource {
             updates,
+            newest: (self.version(), self.text()),
             authors: self.authors.clone(),
             times: self.times.clone(),
             now_s: i64::try_from((self.clock)() / 1_000).unwrap_or(i64::MAX),
@@ -168,20 +207,23 @@ impl Engine {
 }
 
 impl HistorySource {
-    /// Makes the copy. Takes as long as loading the document.
+    /// Makes the copy. Takes some of the time of loading the document.
     pub fn open(self) -> Result<History, HistoryError> {
         let doc = new_doc();
+        doc.detach();
         doc.import(&self.updates)?;
         let text = doc.get_text(TEXT_CONTAINER);
         Ok(History {
             doc,
             text,
+            newest: self.newest,
             authors: self.authors,
             times: self.times,
             now_s: self.now_s,
             sittings: OnceLock::new(),
             shown: Mutex::default(),
-            replay: OnceLock::new(),
+            past: OnceLock::new(),
+            checkouts: OnceLock::new(),
         })
     }
 }
@@ -207,40 +249,52 @@ impl History {
         if let Some(text) = shown.get(version) {
             return Ok(text);
         }
-        let text = if let Some(text) = self.replayed(&frontiers) {
+        let text = if *version == self.newest.0 {
+            self.newest.1.clone()
+        } else if let Some(text) = self.past().text(&frontiers) {
             text
         } else {
-            self.doc.checkout(&frontiers)?;
-            self.text.to_string()
+            self.checked_out(&frontiers)?
         };
         shown.keep(version, &text);
         Ok(text)
     }
 
-    /// The text of a version, where the history is one row of edits. The newest is there anyway.
-    fn replayed(&self, frontiers: &Frontiers) -> Option<String> {
-        if self.doc.state_frontiers() == *frontiers {
-            return Some(self.text.to_string());
+    /// The text of a version as the CRDT makes it.
+    fn checked_out(&self, frontiers: &Frontiers) -> Result<String, HistoryError> {
+        if self.checkouts.get().is_none() {
+            let all = self.doc.export(ExportMode::all_updates());
+            let doc = new_doc();
+            doc.import(&all.map_err(|_| HistoryError::Copy)?)?;
+            let _ = self.checkouts.set(doc);
         }
-        let replay = self.replay.get_or_init(|| {
-            let replay = Replay::read(&self.doc, &self.text);
-            replay.map(Mutex::new)
-        });
-        let mut replay = replay
-            .as_ref()?
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let counters = replay.counters_until(frontiers.as_single()?)?;
-        Some(replay.text(counters))
+        let doc = self.checkouts.get().ok_or(HistoryError::Copy)?;
+        doc.checkout(frontiers)?;
+        Ok(doc.get_text(TEXT_CONTAINER).to_string())
     }
 
-    /// What going through the versions has taken; `None` where the CRDT made them. See
+    fn past(&self) -> &Past {
+        let read = || Past::read(&self.doc, &self.text, &self.newest.1);
+        self.past.get_or_init(read)
+    }
+
+    /// What going through the versions has taken; `None` where they are not one row of edits. See
     /// [`Replay::work`].
     #[cfg(test)]
     pub(super) fn work(&self) -> Option<(usize, usize, usize)> {
-        let replay = self.replay.get()?.as_ref()?;
-        let replay = replay.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(replay.work())
+        match self.past.get()? {
+            Past::Row(replay) => {
+                let replay = replay.lock().unwrap_or_else(PoisonError::into_inner);
+                Some(replay.work())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the texts of versions in which people wrote at once are made without the CRDT.
+    #[cfg(test)]
+    pub(super) fn is_woven(&self) -> bool {
+        matches!(self.past.get(), Some(Past::Weave(_)))
     }
 
     /// All sittings, in an order in which no one precedes what it builds upon.

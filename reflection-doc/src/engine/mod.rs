@@ -36,6 +36,7 @@ mod title;
 mod undo;
 mod update;
 mod version;
+mod weave;
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -19,6 +19,7 @@ mod metadata;
 mod places;
 mod traces;
 mod undo;
+mod weave;
 
 const TOPIC: TopicId = TopicId::from_bytes([7; 32]);
 

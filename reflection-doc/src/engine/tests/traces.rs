@@ -214,6 +214,13 @@ fn play(txns: &[SharedTransaction], script: &Script) -> String {
     }
     let [one, two] = &mut players;
     assert_eq!(one.engine.author_runs(), two.engine.author_runs());
+    // What either had written by some time, with what had come from the other by then.
+    let versions = one.engine.doc.oplog_vv();
+    let versions = versions.iter().flat_map(|(&peer, &end)| {
+        let steps = (1..8).map(move |step| i64::from(end) * step / 8);
+        steps.map(move |counter| Version::after(peer, i32::try_from(counter).unwrap()))
+    });
+    assert!(weave::check(&one.engine, &versions.collect::<Vec<_>>()));
     // Whoever opens the document later sees the same.
     let mut loading = Loading::new(author(3), &TOPIC, 0);
     for player in &players {
