@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use reflection_node::rusqlite::{Connection, OptionalExtension, params};
+use reflection_node::rusqlite::{Connection, OptionalExtension, ToSql, params};
 use reflection_node::store::StoreError;
 
 use super::words::normalised;
@@ -100,10 +100,14 @@ impl Entry {
     }
 }
 
+/// Documents that are weighed against each other, at most: it takes some microseconds for each.
+const WEIGHED_MAX: i64 = 2_000;
+
 /// In which order documents are given.
 #[derive(Clone, Copy)]
 pub(super) enum Order {
-    /// The best first, for which all that are found have to be weighed.
+    /// The best first. Of what very many have, those that came here last are weighed, and the others
+    /// follow, the newest first.
     Best,
     /// As they stand in the index, at once.
     Stored,
@@ -116,17 +120,84 @@ pub(super) fn find(
     order: Order,
     mut take: impl FnMut(i64) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(match order {
-        Order::Best => {
-            "SELECT rowid FROM document_search WHERE document_search MATCH ?1 ORDER BY rank"
+    let mut give = |statement: &str, parameters: &[&dyn ToSql]| -> Result<_, StoreError> {
+        let mut statement = connection.prepare_cached(statement)?;
+        let mut rows = statement.query(parameters)?;
+        while let Some(row) = rows.next()? {
+            if take(row.get(0)?)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
-        Order::Stored => "SELECT rowid FROM document_search WHERE document_search MATCH ?1",
-    })?;
-    let mut rows = statement.query([expression])?;
-    while let Some(row) = rows.next()? {
-        if take(row.get(0)?)?.is_break() {
-            break;
-        }
+        Ok(ControlFlow::Continue(()))
+    };
+    if let Order::Stored = order {
+        let all = "SELECT rowid FROM document_search WHERE document_search MATCH ?1";
+        return give(all, &[&expression]).map(drop);
+    }
+    // Where the others begin. To find them costs little, other than to weigh them.
+    let last_older: Option<i64> = connection
+        .prepare_cached(
+            "SELECT rowid FROM document_search WHERE document_search MATCH ?1
+             ORDER BY rowid DESC LIMIT 1 OFFSET ?2",
+        )?
+        .query_row(params![expression, WEIGHED_MAX], |row| row.get(0))
+        .optional()?;
+    let flow = give(
+        "SELECT rowid FROM document_search WHERE document_search MATCH ?1 AND rowid > ?2
+         ORDER BY rank",
+        &[&expression, &last_older.unwrap_or(i64::MIN)],
+    )?;
+    if let (ControlFlow::Continue(()), Some(last_older)) = (flow, last_older) {
+        return give(
+            "SELECT rowid FROM document_search WHERE document_search MATCH ?1 AND rowid <= ?2
+             ORDER BY rowid DESC",
+            &[&expression, &last_older],
+        )
+        .map(drop);
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn found(connection: &Connection, expression: &str) -> Vec<i64> {
+        let mut found = Vec::new();
+        find(connection, expression, Order::Best, |id| {
+            found.push(id);
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+        found
+    }
+
+    #[test]
+    fn of_what_very_many_have_the_newest_are_weighed_and_none_is_missed() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        let count = WEIGHED_MAX + 100;
+        for id in 1..=count {
+            let (title, text) = match id {
+                // The best of all, but old; and the best of the newer ones.
+                1 => ("common", "common rare"),
+                1_500 => ("common", "common"),
+                _ => ("other", "something common among other words"),
+            };
+            Entry::new(title, text).insert(&connection, id).unwrap();
+        }
+        let mut all = found(&connection, "\"common\"");
+        assert_eq!(all[0], 1_500);
+        let older = usize::try_from(WEIGHED_MAX).unwrap();
+        assert!(all.iter().copied().skip(older).eq((1..=100).rev()));
+        all.sort_unstable();
+        assert_eq!(all, (1..=count).collect::<Vec<_>>());
+        assert_eq!(found(&connection, "\"rare\""), [1]);
+        assert_eq!(found(&connection, "\"common\" AND \"rare\" *"), [1]);
+        let mut titled = found(&connection, "title : \"common\"");
+        titled.sort_unstable();
+        assert_eq!(titled, [1, 1_500]);
+        assert!(found(&connection, "\"nothing\"").is_empty());
+    }
 }
