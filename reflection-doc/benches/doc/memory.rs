@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Bytes on the heap that an open document takes: typed in, loaded, after its past was looked at.
 
+use loro::{ExportMode, LoroDoc};
 use reflection_doc::engine::{Engine, Loading};
 
 use super::heap::live_bytes;
 use super::measure::Row;
 use super::peers;
-use super::trace::{TOPIC, Trace, author, longest, typed};
+use super::trace::{Bare, TOPIC, Trace, author, longest, typed};
 
 const TARGET_BYTES: isize = 2_500_000;
 /// Versions that are looked at.
@@ -51,8 +52,25 @@ fn look_back(engine: &Engine, versions: &[String]) {
     }
 }
 
+/// What the CRDT alone takes: typed in, and loaded from all updates.
+fn bare(trace: &Trace) -> (isize, isize) {
+    let before = live_bytes();
+    let mut typed = Bare::new();
+    for (at, delete, insert) in trace.patches(1) {
+        std::hint::black_box(typed.edit(at, delete, insert));
+    }
+    let typed_bytes = live_bytes() - before;
+    let updates = typed.doc.export(ExportMode::all_updates()).unwrap();
+    let before = live_bytes();
+    let loaded = LoroDoc::new();
+    loaded.import(&updates).unwrap();
+    std::hint::black_box(loaded.get_text("text").len_unicode());
+    (typed_bytes, live_bytes() - before)
+}
+
 pub(crate) fn measure() {
     let (name, trace): (&str, Trace) = longest();
+    let (bare_typed, bare_loaded) = bare(&trace);
     // What belongs to the trace is not counted.
     let before = live_bytes();
     let mut engine = super::trace::engine(1);
@@ -75,7 +93,11 @@ pub(crate) fn measure() {
         name,
         "typed",
         typed_bytes,
-        &format!("left when it is closed: {}", megabytes(left)),
+        &format!(
+            "Loro alone: {}; left when it is closed: {}",
+            megabytes(bare_typed),
+            megabytes(left)
+        ),
     );
 
     let (engine, operations) = typed(1, trace.patches(1));
@@ -86,7 +108,12 @@ pub(crate) fn measure() {
         loading.add(batch).unwrap();
     }
     let mut engine = loading.finish().unwrap();
-    print(name, "loaded", live_bytes() - before, "");
+    print(
+        name,
+        "loaded",
+        live_bytes() - before,
+        &format!("Loro alone: {}", megabytes(bare_loaded)),
+    );
     look_back(&engine, &versions);
     print(name, "after history", live_bytes() - before, "");
     print(name, "typed, then after history", after_bytes, "");
