@@ -204,8 +204,10 @@ class Walk:
         self.see("replace", anna, lambda: (anna.keys("ctrl+h"), anna.find("Replace All")))
         self.see("statistics", anna, lambda: anna.menu("Document Menu", "s"))
         self.see("history", anna, lambda: (anna.keys("ctrl+shift+y"), anna.find("Versions")), back=())
-        back = ["Escape"] * (2 if self.is_narrow else 1)
-        self.see("history-version", anna, lambda: self.open_version(anna), back)
+        self.see("history-version", anna, lambda: self.open_version(anna))
+        # Where there is no room for both, or with large text, the way back leads past the list.
+        if anna.look("Versions"):
+            anna.keys("Escape")
         self.see("preview", anna, lambda: (anna.keys("ctrl+shift+p"), anna.find("Preview")), ["ctrl+shift+p"])
 
     def open_connection(self, anna):

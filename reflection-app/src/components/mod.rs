@@ -2,6 +2,7 @@
 //! What several screens use.
 
 pub mod file_chooser;
+pub mod fitting;
 mod opening_view;
 
 pub use opening_view::OpeningView;

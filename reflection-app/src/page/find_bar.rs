@@ -35,6 +35,8 @@ mod imp {
         pub(super) replace_toggle: TemplateChild<gtk::ToggleButton>,
         #[template_child]
         pub(super) replace_entry: TemplateChild<gtk::Entry>,
+        #[template_child]
+        pub(super) replace_row: TemplateChild<gtk::Box>,
         pub(super) view: OnceCell<TextView>,
         pub(super) settings: sourceview5::SearchSettings,
         pub(super) context: RefCell<Option<sourceview5::SearchContext>>,
@@ -86,11 +88,14 @@ glib::wrapper! {
 impl FindBar {
     /// Says whether there is no room for everything beside each other.
     pub fn set_is_tight(&self, is_tight: bool) {
-        self.imp().find_row.set_orientation(if is_tight {
+        let imp = self.imp();
+        let orientation = if is_tight {
             gtk::Orientation::Vertical
         } else {
             gtk::Orientation::Horizontal
-        });
+        };
+        imp.find_row.set_orientation(orientation);
+        imp.replace_row.set_orientation(orientation);
     }
 
     /// Searches the text of this view.

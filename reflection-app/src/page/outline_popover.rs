@@ -3,12 +3,14 @@
 
 use std::cell::RefCell;
 
+use adw::prelude::*;
 use gettextrs::gettext;
 use glib::subclass::Signal;
-use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 use gtk::{glib, pango};
 use reflection_doc::engine::{Heading, headings};
+
+use crate::components::fitting;
 
 /// Indentation for each level below the first, in pixels.
 const INDENT: i32 = 14;
@@ -22,6 +24,8 @@ mod imp {
 
     #[derive(Debug, Default)]
     pub struct OutlinePopover {
+        pub(super) clamp: adw::Clamp,
+        pub(super) scrolled: gtk::ScrolledWindow,
         pub(super) list: gtk::ListBox,
         pub(super) headings: RefCell<Vec<Heading>>,
     }
@@ -64,14 +68,13 @@ mod imp {
                 .css_classes(["dimmed"])
                 .build();
             self.list.set_placeholder(Some(&empty));
-            let scrolled = gtk::ScrolledWindow::builder()
-                .hscrollbar_policy(gtk::PolicyType::Never)
-                .propagate_natural_height(true)
-                .propagate_natural_width(true)
-                .max_content_height(HEIGHT_MAX)
-                .child(&self.list)
-                .build();
-            popover.set_child(Some(&scrolled));
+            let scrolled = &self.scrolled;
+            scrolled.set_hscrollbar_policy(gtk::PolicyType::Never);
+            scrolled.set_propagate_natural_height(true);
+            scrolled.set_propagate_natural_width(true);
+            scrolled.set_child(Some(&self.list));
+            self.clamp.set_child(Some(scrolled));
+            popover.set_child(Some(&self.clamp));
             self.list.connect_row_activated(glib::clone!(
                 #[weak]
                 popover,
@@ -93,6 +96,14 @@ glib::wrapper! {
 }
 
 impl OutlinePopover {
+    /// Makes it fit into the window, before it is shown.
+    pub fn fit(&self) {
+        let (imp, room) = (self.imp(), fitting::room(self));
+        fitting::fit(&imp.clamp, room);
+        imp.scrolled
+            .set_max_content_height(HEIGHT_MAX.min(room.height));
+    }
+
     /// Lists the headings of this text.
     pub fn show_text(&self, text: &str) {
         let imp = self.imp();

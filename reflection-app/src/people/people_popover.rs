@@ -7,6 +7,10 @@ use gtk::{CompositeTemplate, TemplateChild, glib};
 use reflection_doc::objects::{Author, Authors};
 
 use super::person_row::person_row;
+use crate::components::fitting;
+
+/// Largest height before the list is scrolled, in pixels.
+const HEIGHT_MAX: i32 = 320;
 
 mod imp {
     use super::*;
@@ -14,6 +18,10 @@ mod imp {
     #[derive(Debug, Default, CompositeTemplate)]
     #[template(file = "src/people/people_popover.blp")]
     pub struct PeoplePopover {
+        #[template_child]
+        pub(super) clamp: TemplateChild<adw::Clamp>,
+        #[template_child]
+        pub(super) scrolled_window: TemplateChild<gtk::ScrolledWindow>,
         #[template_child]
         pub(super) list_box: TemplateChild<gtk::ListBox>,
         #[template_child]
@@ -60,6 +68,16 @@ glib::wrapper! {
 }
 
 impl PeoplePopover {
+    /// Makes it fit into the window, before it is shown.
+    pub fn fit(&self) {
+        let (imp, room) = (self.imp(), fitting::room(self));
+        fitting::fit(&imp.clamp, room);
+        let (_, button, ..) = imp.details_button.measure(gtk::Orientation::Vertical, -1);
+        let left = (room.height - button).max(0);
+        imp.scrolled_window
+            .set_max_content_height(HEIGHT_MAX.min(left));
+    }
+
     /// Shows these people from now on.
     pub fn show(&self, authors: &Authors) {
         self.imp()

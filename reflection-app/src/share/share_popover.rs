@@ -13,10 +13,14 @@ use reflection_node::access::{Access, Code};
 
 use super::code_text::grouped;
 use super::qr_code::QrCode;
+use crate::components::fitting;
 use crate::window::Window;
 
 /// What makes a link of a code.
 const LINK_SCHEME: &str = "reflection:";
+
+/// Space at both sides of the content together, in pixels.
+const SIDES: i32 = 12;
 
 mod imp {
     use super::*;
@@ -25,6 +29,10 @@ mod imp {
     #[template(file = "src/share/share_popover.blp")]
     pub struct SharePopover {
         #[template_child]
+        pub(super) scrolled_window: TemplateChild<gtk::ScrolledWindow>,
+        #[template_child]
+        pub(super) clamp: TemplateChild<adw::Clamp>,
+        #[template_child]
         pub(super) explanation: TemplateChild<gtk::Label>,
         #[template_child]
         pub(super) code_label: TemplateChild<gtk::Label>,
@@ -32,6 +40,8 @@ mod imp {
         pub(super) access_group: TemplateChild<adw::ToggleGroup>,
         #[template_child]
         pub(super) qr_code: TemplateChild<QrCode>,
+        #[template_child]
+        pub(super) copy_buttons: TemplateChild<gtk::Box>,
         #[template_child]
         pub(super) copy_button: TemplateChild<gtk::Button>,
         #[template_child]
@@ -114,6 +124,25 @@ impl SharePopover {
     /// Shares this document from now on.
     pub fn set_document(&self, document: &Document) {
         self.imp().document.replace(Some(document.clone()));
+    }
+
+    /// Makes it fit into the window, before it is shown, with those below each other that have no
+    /// room beside each other.
+    pub fn fit(&self) {
+        let imp = self.imp();
+        let room = fitting::room(self);
+        fitting::fit(&imp.clamp, room);
+        imp.scrolled_window.set_max_content_height(room.height);
+        let rows: [&gtk::Orientable; 2] =
+            [imp.access_group.upcast_ref(), imp.copy_buttons.upcast_ref()];
+        for row in rows {
+            row.set_orientation(gtk::Orientation::Horizontal);
+            let widget: Option<&gtk::Widget> = row.dynamic_cast_ref();
+            let wanted = widget.map_or(0, |it| it.measure(gtk::Orientation::Horizontal, -1).1);
+            if wanted > room.width - SIDES {
+                row.set_orientation(gtk::Orientation::Vertical);
+            }
+        }
     }
 
     /// Only what this device may do can be handed on.

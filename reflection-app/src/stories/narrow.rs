@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Everything is to be seen in a window as narrow as a phone, with text of twice the size.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use adw::prelude::*;
 use gtk::glib;
 
-use super::{DEADLINE, Desk, LOOK, application, button, everything, frames, until};
+use super::{Desk, LOOK, application, below, button, everything, frames, until};
+use crate::library::LibraryRow;
 
 /// The width of a phone, in pixels.
 const WIDTH: i32 = 360;
 const HEIGHT: i32 = 680;
 /// Twice the usual size, in 1024ths of a dot per inch.
 const LARGE_TEXT: i32 = 2 * 96 * 1024;
+/// How long what was drawn takes to find its place at most, on a machine that stands still at times.
+const PLACE_DEADLINE: Duration = Duration::from_secs(20);
 /// How far something may stand out, for rounding.
 const ROUNDING: f32 = 1.0;
 
@@ -40,8 +43,9 @@ impl Drop for LargeText {
     }
 }
 
-/// What is on the screen and reaches beyond a side of the window. What is within an entry or a text
-/// scrolls there, and a scrollbar hides a part of its own.
+/// What is on the screen and reaches beyond a side of the window, or of a popover, which may be as
+/// wide as the window. What is within an entry or a text scrolls there, and a scrollbar hides a part
+/// of its own.
 fn standing_out(window: &impl IsA<gtk::Window>) -> Vec<String> {
     let window: &gtk::Window = window.upcast_ref();
     let scrolls = |widget: &gtk::Widget| {
@@ -55,15 +59,20 @@ fn standing_out(window: &impl IsA<gtk::Window>) -> Vec<String> {
     };
     let mut found = Vec::new();
     for widget in everything(window).into_iter().filter(|it| !scrolls(it)) {
-        let Some(bounds) = widget.compute_bounds(window) else {
+        let surface = widget.native().and_upcast::<gtk::Widget>().unwrap();
+        let Some(bounds) = widget.compute_bounds(&surface) else {
             continue;
         };
         let right = bounds.x() + bounds.width();
         #[allow(clippy::cast_precision_loss, reason = "pixels of a window")]
-        let width = window.width() as f32;
+        let width = surface.width() as f32;
+        let kind = widget.type_().name();
         if widget.opacity() > 0.0 && (bounds.x() < -ROUNDING || right > width + ROUNDING) {
-            let kind = widget.type_().name();
             found.push(format!("{kind} from {} to {right}", bounds.x()));
+        }
+        if widget.css_name() == "contents" && widget.width() > window.width() {
+            let of = surface.type_().name();
+            found.push(format!("{of} is {} wide", widget.width()));
         }
     }
     found
@@ -77,7 +86,7 @@ impl Misfits {
     fn look(&mut self, screen: &str, window: &impl IsA<gtk::Window>) {
         // What is about to appear has no place yet, which would be within the window.
         frames(window.upcast_ref::<gtk::Window>(), 20);
-        let end = Instant::now() + DEADLINE;
+        let end = Instant::now() + PLACE_DEADLINE;
         let tick = glib::timeout_add_local(LOOK, || glib::ControlFlow::Continue);
         loop {
             let width = window.as_ref().width();
@@ -195,12 +204,95 @@ fn so_does_what_is_seldom_seen() {
         .emit_by_name::<()>("row-activated", &[&version]);
     until("it is shown", || button(&desk.window, "Restore").is_some());
     misfits.look("a version", &desk.window);
+    misfits.look_at_menu(&desk.window, "Version Menu");
     let restore = button(&desk.window, "Restore").unwrap();
     WidgetExt::activate_action(&restore, "history.name", None).unwrap();
     until("it asks for the name", || {
         button(&desk.window, "Cancel").is_some()
     });
     misfits.look("naming a version", &desk.window);
+    let settings = crate::preferences::settings();
+    settings.reset("window-width");
+    settings.reset("window-height");
+    desk.close();
+    assert!(misfits.0.is_empty(), "{}", misfits.0.join("\n"));
+}
+
+/// The button on the screen with this tooltip.
+fn menu_button(root: &impl IsA<gtk::Widget>, tooltip: &str) -> gtk::MenuButton {
+    let mut buttons = everything(root).into_iter();
+    let found = buttons.find_map(|it| {
+        let button = it.downcast::<gtk::MenuButton>().ok()?;
+        (button.tooltip_text().as_deref() == Some(tooltip)).then_some(button)
+    });
+    found.unwrap()
+}
+
+impl Misfits {
+    fn look_at_menu(&mut self, window: &impl IsA<gtk::Window>, tooltip: &str) {
+        let button = menu_button(window.upcast_ref::<gtk::Window>(), tooltip);
+        let popover = button.popover().unwrap();
+        button.popup();
+        until(tooltip, || popover.is_mapped() && popover.width() > 0);
+        if let Some(choice) = below(&popover, |_| true)
+            .into_iter()
+            .find_map(|it| it.downcast::<adw::ToggleGroup>().ok())
+        {
+            for name in ["read", "replica", "write"] {
+                choice.set_active_name(Some(name));
+                self.look(&format!("{tooltip}, {name}"), window);
+            }
+        }
+        self.look(tooltip, window);
+        popover.popdown();
+        until("it is closed", || !popover.is_mapped());
+    }
+
+    /// A menu that no button opens.
+    fn look_at_popover(&mut self, window: &impl IsA<gtk::Window>, what: &str) {
+        let open = || {
+            let mut widgets = everything(window.upcast_ref::<gtk::Window>()).into_iter();
+            widgets.find_map(|it| it.downcast::<gtk::PopoverMenu>().ok())
+        };
+        until(what, || open().is_some());
+        self.look(what, window);
+        open().unwrap().popdown();
+        until("it is closed", || open().is_none());
+    }
+}
+
+/// D2, D4: neither is what opens above it wider than the window.
+#[gtk::test]
+fn menus_and_popovers_fit_a_narrow_window_with_large_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let document =
+        desk.document("# A heading that is longer than any line of such a window\nwords");
+    desk.window.set_default_size(WIDTH, HEIGHT);
+    let _large = LargeText::begin();
+    let mut misfits = Misfits::default();
+    misfits.look("the library", &desk.window);
+    misfits.look_at_menu(&desk.window, "Main Menu");
+    let row = || {
+        let mut widgets = everything(&desk.window).into_iter();
+        widgets.find_map(|it| it.downcast::<LibraryRow>().ok())
+    };
+    until("the document is listed", || row().is_some());
+    row().unwrap().show_menu(None);
+    misfits.look_at_popover(&desk.window, "the menu of a document in the list");
+    desk.window.open_document(&document);
+    let editor = desk.editor(&document);
+    misfits.look("the page", &desk.window);
+    for popover in ["Outline", "People", "Share This Document", "Document Menu"] {
+        misfits.look_at_menu(&desk.window, popover);
+    }
+    WidgetExt::activate_action(&editor, "menu.popup", None).unwrap();
+    misfits.look_at_popover(&desk.window, "the menu of the text");
+    WidgetExt::activate_action(&editor, "page.replace", None).unwrap();
+    until("one can replace", || {
+        button(&desk.window, "Replace All").is_some()
+    });
+    misfits.look_at_menu(&desk.window, "Find Options");
     let settings = crate::preferences::settings();
     settings.reset("window-width");
     settings.reset("window-height");

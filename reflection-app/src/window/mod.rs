@@ -30,6 +30,9 @@ use crate::people::keep_own_name;
 use crate::preferences::settings;
 use crate::startup::StartupPage;
 
+/// What the style sheet knows a window by that has room for few words in a line.
+const TIGHT: &str = "tight";
+
 mod imp {
     use super::*;
 
@@ -39,6 +42,9 @@ mod imp {
     pub struct Window {
         #[template_child]
         pub(super) toasts: TemplateChild<adw::ToastOverlay>,
+        /// With large text; in place of the one before it.
+        #[template_child]
+        pub(super) tight: TemplateChild<adw::Breakpoint>,
         #[template_child]
         pub(super) stack: TemplateChild<gtk::Stack>,
         #[template_child]
@@ -106,6 +112,7 @@ mod imp {
             window.accept_files();
             window.accept_texts();
             window.watch_clipboard();
+            window.leave_room_in_menus();
             window.connect_is_active_notify(|window| {
                 if let Some(document) = window.shown_document().filter(|_| window.is_active()) {
                     notifications::looked_at(window, &document);
@@ -160,6 +167,21 @@ impl Window {
             .build();
         window.imp().startup_page.start(application.config());
         window
+    }
+
+    /// Menus are as wide as their longest line, and large text leaves no room for keys in it.
+    fn leave_room_in_menus(&self) {
+        let tight = &self.imp().tight;
+        tight.connect_apply(clone!(
+            #[weak(rename_to = window)]
+            self,
+            move |_| window.add_css_class(TIGHT)
+        ));
+        tight.connect_unapply(clone!(
+            #[weak(rename_to = window)]
+            self,
+            move |_| window.remove_css_class(TIGHT)
+        ));
     }
 
     /// Says something about what was just done, for a moment.

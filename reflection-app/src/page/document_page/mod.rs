@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The page of one document, for as long as it is shown.
 
+mod buttons;
 mod people;
 mod phase;
 mod places;
@@ -206,6 +207,7 @@ mod imp {
             self.parent_constructed();
             let page = self.obj();
             self.find_bar.set_view(&self.text_view);
+            page.fit_popovers();
             settings()
                 .bind("show-authorship", &*page, "shows-authors")
                 .build();
@@ -326,25 +328,6 @@ impl DocumentPage {
         if let Some(document) = imp.document.get() {
             document.close();
         }
-    }
-
-    /// Leaves the header of a narrow page to the title and to how things stand.
-    fn move_buttons_down(&self) {
-        let imp = self.imp();
-        imp.header_bar.remove(&*imp.people_button);
-        imp.header_bar.remove(&*imp.share_button);
-        imp.bottom_bar.set_start_widget(Some(&*imp.people_button));
-        imp.bottom_bar.set_end_widget(Some(&*imp.share_button));
-        imp.bottom_bar.set_visible(true);
-    }
-
-    fn move_buttons_up(&self) {
-        let imp = self.imp();
-        imp.bottom_bar.set_visible(false);
-        imp.bottom_bar.set_start_widget(gtk::Widget::NONE);
-        imp.bottom_bar.set_end_widget(gtk::Widget::NONE);
-        imp.header_bar.pack_end(&*imp.share_button);
-        imp.header_bar.pack_end(&*imp.people_button);
     }
 
     fn follow(&self) {
