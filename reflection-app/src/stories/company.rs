@@ -34,7 +34,7 @@ fn anna() -> Other {
 }
 
 /// How many pixels of a widget have exactly this colour.
-fn pixels(widget: &impl IsA<gtk::Widget>, colour: &gdk::RGBA) -> usize {
+pub fn pixels(widget: &impl IsA<gtk::Widget>, colour: &gdk::RGBA) -> usize {
     let (width, height) = (widget.width(), widget.height());
     let snapshot = gtk::Snapshot::new();
     let paintable = gtk::WidgetPaintable::new(Some(widget));

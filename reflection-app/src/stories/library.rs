@@ -4,7 +4,11 @@
 use adw::prelude::*;
 use reflection_doc::objects::Document;
 
-use super::{Desk, everything, says, until};
+use super::company::pixels;
+use super::{Desk, everything, frames, says, until};
+
+/// How often it is looked whether something has been drawn.
+const FRAMES_MAX: u32 = 50;
 
 /// L1, L4: what is pinned comes first, what is archived is put away and can be shown.
 #[gtk::test]
@@ -134,5 +138,36 @@ fn the_store_is_looked_after_by_a_button() {
             "Everything is sound, and unused space was given back",
         )
     });
+    desk.close();
+}
+
+/// L7: the window says of a file, and the list of a text, that it may be dropped there.
+#[gtk::test]
+fn what_is_dragged_is_seen_to_be_welcome() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    desk.document("# Plan");
+    until("it is listed", || says(&desk.window, "Plan"));
+    let accent = adw::StyleManager::default().accent_color().to_rgba();
+    let widgets = everything(&desk.window).into_iter();
+    let targets: Vec<_> = widgets
+        .filter(|it| it.has_css_class("drop-target"))
+        .collect();
+    assert_eq!(targets.len(), 2);
+    for target in targets {
+        let around = usize::try_from(2 * (target.width() + target.height())).unwrap();
+        // Frames in between, which looking alone would leave no time for.
+        let is_framed = |wanted: bool| {
+            (0..FRAMES_MAX).any(|_| {
+                frames(&target, 2);
+                (pixels(&target, &accent) > around) == wanted
+            })
+        };
+        assert!(is_framed(false));
+        target.set_state_flags(gtk::StateFlags::DROP_ACTIVE, false);
+        assert!(is_framed(true), "{} has no frame", target.type_());
+        target.unset_state_flags(gtk::StateFlags::DROP_ACTIVE);
+        assert!(is_framed(false));
+    }
     desk.close();
 }

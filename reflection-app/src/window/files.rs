@@ -81,7 +81,9 @@ impl Window {
                 is_text
             }
         ));
-        self.imp().library_page.add_controller(target);
+        let page = &self.imp().library_page;
+        page.add_css_class("drop-target");
+        page.add_controller(target);
     }
 
     async fn take_text(&self, text: &str) {
