@@ -276,7 +276,12 @@ impl TextView {
         {
             imp.buffer.place_cursor(&place);
         }
-        if let Some(spelling) = imp.spelling.get() {
+        self.show_corrections();
+    }
+
+    /// Brings the menu up to the word under the caret, before it is opened.
+    pub(super) fn show_corrections(&self) {
+        if let Some(spelling) = self.imp().spelling.get() {
             spelling.update();
         }
     }

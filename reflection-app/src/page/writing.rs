@@ -123,6 +123,7 @@ impl TextView {
     fn key_pressed(&self, key: gdk::Key, modifiers: gdk::ModifierType) -> bool {
         if matches!(key, gdk::Key::Menu | gdk::Key::F10) {
             self.show_reversible();
+            self.show_corrections();
         }
         let held = modifiers
             & (CONTROL | SHIFT | gdk::ModifierType::ALT_MASK | gdk::ModifierType::SUPER_MASK);

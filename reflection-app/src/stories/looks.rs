@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use adw::prelude::*;
 use flate2::read::ZlibDecoder;
-use gtk::{gio, glib, pango};
+use gtk::{gdk, gio, glib, pango};
 
+use super::writing::press_key;
 use super::{Desk, below, everything, frames, run, until};
 use crate::components::file_chooser::answers;
 use crate::library::LibraryRow;
@@ -124,6 +125,36 @@ fn misspelt_words_are_marked_in_the_chosen_language() {
     desk.close();
 }
 
+/// How many corrections a menu offers.
+fn corrections(menu: &gio::MenuModel) -> usize {
+    let of_item = |at: i32| {
+        let action = menu.item_attribute_value(at, "action", Some(glib::VariantTy::STRING));
+        let is_one = action.is_some_and(|action| action.str() == Some("spelling.correct"));
+        let below = ["section", "submenu"].map(|link| menu.item_link(at, link));
+        let below = below.iter().flatten().map(corrections).sum::<usize>();
+        usize::from(is_one) + below
+    };
+    (0..menu.n_items()).map(of_item).sum()
+}
+
+/// E2, D3: the menu that a key opens is about the word under the caret, as the one is that the
+/// pointer opens.
+#[gtk::test]
+fn the_menu_key_offers_corrections() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    settings().set_string("spelling-language", "en_US").unwrap();
+    let editor = opened(&desk, "right wrogn words\n");
+    let menu = editor.extra_menu().unwrap();
+    for (place, is_wrong) in [(2, false), (8, true), (14, false)] {
+        editor.go_to_range(&(place..place));
+        press_key(&editor, gdk::Key::Menu, gdk::ModifierType::empty());
+        assert_eq!(corrections(&menu) > 0, is_wrong, "at {place}");
+    }
+    settings().reset("spelling-language");
+    desk.close();
+}
+
 /// E4: two fingers make the text larger, as far as they go apart, and that is remembered.
 #[gtk::test]
 fn two_fingers_change_the_size() {
@@ -138,7 +169,7 @@ fn two_fingers_change_the_size() {
         .unwrap();
     for (scale, percent) in [(1.5, 150), (2.0, 200), (9.0, 300), (0.1, 50)] {
         settings().set_int("zoom-percent", 100).unwrap();
-        pinch.emit_by_name::<()>("begin", &[&None::<gtk::gdk::EventSequence>]);
+        pinch.emit_by_name::<()>("begin", &[&None::<gdk::EventSequence>]);
         // Both are of the same touch: each says how far it is from the beginning.
         for part in [1.0, f64::midpoint(1.0, scale), scale] {
             pinch.emit_by_name::<()>("scale-changed", &[&part]);
