@@ -174,11 +174,16 @@ fn of_keyring(error: &KeyringError) -> Explanation {
             gettext("What the keyring of this desktop keeps for Reflection is not a key.")
         }
     };
+    let title = if matches!(error, KeyringError::Locked) {
+        gettext("The Keyring Is Locked")
+    } else {
+        gettext("No Place for the Key")
+    };
     let possible = gettext(
         "Reflection signs what is written here with a key and keeps it in the keyring. It can also keep it in a file that only this user account may read.",
     );
     Explanation {
-        title: gettext("No Place for the Key"),
+        title,
         description: format!("{happened} {possible}"),
         icon_name: KEY_ICON,
         offers_key_file: true,
@@ -203,6 +208,8 @@ mod tests {
     fn a_keyring_that_is_silent_leaves_the_choice_of_a_file() {
         let explanation = Explanation::of(&KeyringError::NoAnswer.into());
         assert!(explanation.offers_key_file);
+        let locked = Explanation::of(&KeyringError::Locked.into());
+        assert!(locked.title.contains("Locked") && locked.offers_key_file);
         let folder = FolderError::InUse {
             path: "/some/where".into(),
         };
