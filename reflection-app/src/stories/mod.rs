@@ -217,6 +217,15 @@ impl Desk {
     }
 }
 
+/// A story that fails leaves its windows open; the next one shall not have to do with them.
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.window.destroy();
+        }
+    }
+}
+
 fn config_of(folder: &Path) -> Config {
     Config {
         data_dir: folder.to_owned(),
