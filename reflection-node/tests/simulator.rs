@@ -76,6 +76,7 @@ struct Totals {
     schedules: u64,
     steps: u64,
     operations: u64,
+    connections: u64,
     sessions: u64,
     crashes: u64,
     failed_writes: u64,
@@ -91,6 +92,7 @@ impl Totals {
             schedules: 1,
             steps: report.steps,
             operations: report.operations as u64,
+            connections: report.connections,
             sessions: report.sessions,
             crashes: report.crashes,
             failed_writes: report.failed_writes,
@@ -105,6 +107,7 @@ impl Totals {
         self.schedules += other.schedules;
         self.steps += other.steps;
         self.operations += other.operations;
+        self.connections += other.connections;
         self.sessions += other.sessions;
         self.crashes += other.crashes;
         self.failed_writes += other.failed_writes;
@@ -129,6 +132,8 @@ fn planted_mistakes_are_noticed() {
     for mistake in [
         Sabotage::BelieveMarks,
         Sabotage::SkipNews,
+        Sabotage::LeaveDocumentOut,
+        Sabotage::LoseMatch,
         Sabotage::DropHeads,
         Sabotage::SkipAcknowledgement,
         Sabotage::AcknowledgeEarly,

@@ -3,6 +3,7 @@
 
 mod documents;
 mod hello;
+mod quiet;
 mod route;
 mod streams;
 
@@ -22,11 +23,10 @@ use self::documents::note_meeting;
 use self::hello::greet;
 pub(super) use self::route::route;
 pub(crate) use self::route::seen_at;
-pub(super) use self::streams::say;
-use self::streams::{Opened, accept, read_control};
+use self::streams::{Opened, accept, read_control, say};
+use super::control::Control;
 use super::endpoint::is_local;
 use super::peers::{Boot, Message, PeersHandle};
-use super::plan::Plan;
 use crate::access::{DocumentKeys, TopicId};
 use crate::events::{Event, Route};
 use crate::identity::AuthorId;
@@ -34,7 +34,6 @@ use crate::replication::driver::{Link, Told};
 use crate::shared::Shared;
 use crate::sync::driver::{Driver, DriverError, Outcome, present_heights};
 use crate::sync::heights::Heights;
-use crate::sync::matching::Matching;
 use crate::sync::patience;
 use crate::sync::proof::Salts;
 use crate::sync::session::Session;
@@ -122,11 +121,10 @@ pub(super) async fn run(
         }
     };
     let mut served = Served {
-        matching: Matching::new(shared.id, peer, salts),
+        control: Control::new(shared.id, peer, salts, Instant::now()),
         shared: Arc::clone(&shared),
         connection: connection.clone(),
         peer,
-        plan: Plan::new(shared.id < peer, Instant::now()),
         sessions: HashMap::new(),
         quiet: HashMap::new(),
         tasks: TaskTracker::new(),
@@ -180,20 +178,19 @@ fn has_left(connection: &Connection) -> bool {
 }
 
 /// A session that ended, by its document and number.
-pub(super) type Finished = (TopicId, u64, Outcome);
+type Finished = (TopicId, u64, Outcome);
 
 /// A kept connection.
-pub(super) struct Served {
-    pub(super) shared: Arc<Shared>,
+struct Served {
+    shared: Arc<Shared>,
     connection: Connection,
-    pub(super) peer: AuthorId,
-    pub(super) matching: Matching,
-    /// Which documents have a stream, and when.
-    pub(super) plan: Plan,
+    peer: AuthorId,
+    /// Which documents are common, and which of those have a stream.
+    control: Control,
     /// Documents with a living session on this connection.
-    pub(super) sessions: HashMap<TopicId, (u64, CancellationToken)>,
+    sessions: HashMap<TopicId, (u64, CancellationToken)>,
     /// By what number the status of a quiet document was reported.
-    pub(super) quiet: HashMap<TopicId, u64>,
+    quiet: HashMap<TopicId, u64>,
     tasks: TaskTracker,
     /// Sessions that ended.
     finished: (mpsc::Sender<Finished>, mpsc::Receiver<Finished>),
@@ -225,15 +222,16 @@ impl Served {
         let grown = self.shared.commits.follow();
         let mut paths = self.connection.path_events();
         let mut deadline = Instant::now() + patience(STRANGER_TIMEOUT);
-        // The side that dialled speaks first; the other one knows its documents and waits.
-        let added = self.matching.add(&self.shared.all_keys());
-        if is_dialer && self.offer(&mut send, &added).await.is_err() {
+        let documents_here = self.shared.all_keys();
+        let random = crate::random::array;
+        let actions = self.control.begin(&documents_here, is_dialer, random);
+        if self.carry_out(actions, &mut send).await.is_err() {
             return "the connection is lost".into();
         }
         loop {
             let result = tokio::select! {
                 frame = control.recv() => match frame {
-                    Some(Ok(frame)) => self.control(frame, &mut send).await,
+                    Some(Ok(frame)) => self.heard(frame, &mut send).await,
                     Some(Err(error)) => Err(self.lost(&error).await),
                     None => Err("the peer ended the connection".into()),
                 },
@@ -249,7 +247,7 @@ impl Served {
                     self.grew(&topics);
                     Ok(())
                 }
-                () = tokio::time::sleep_until(self.plan.due()) => Ok(()),
+                () = sleep_until(self.control.due()) => Ok(()),
                 told = self.replication.told() => match told {
                     Told::Acquainted => {
                         self.has_common = true;
@@ -268,7 +266,7 @@ impl Served {
                 }
             };
             let result = match result {
-                Ok(()) => self.follow_plan(&mut send).await,
+                Ok(()) => self.go_on(&mut send).await,
                 failed => failed,
             };
             if let Err(reason) = result {
@@ -309,8 +307,8 @@ impl Served {
         reason.to_string()
     }
 
-    pub(super) async fn open(&mut self, topic: TopicId) -> Option<()> {
-        let token = self.matching.token_of(&topic)?;
+    async fn open(&mut self, topic: TopicId) -> Option<()> {
+        let token = self.control.token_of(&topic)?;
         let opening = tokio::time::timeout(patience(HELLO_TIMEOUT), self.connection.open_bi());
         let (send, receive) = opening.await.ok()?.ok()?;
         let streams = Streams {
@@ -333,7 +331,7 @@ impl Served {
             } => (token, nonce, streams),
             Opened::Assignments(streams) => return self.replication.host(streams),
         };
-        let Some(topic) = self.matching.topic_of(&token) else {
+        let Some(topic) = self.control.topic_of(&token) else {
             // Not a word: the peer named something that is not here.
             return;
         };
@@ -367,7 +365,7 @@ impl Served {
         if let Some((_, replaced)) = self.sessions.insert(topic, (number, cancel.clone())) {
             replaced.cancel();
         }
-        self.plan.began(topic, number, Instant::now());
+        self.control.began(topic, number, Instant::now());
         let finished = self.finished.0.clone();
         self.tasks.spawn(async move {
             let outcome = driver.run(streams, cancel).await;
@@ -390,5 +388,13 @@ impl Served {
         }
         let statuses: Vec<(TopicId, u64)> = self.quiet.drain().collect();
         self.shared.set_statuses(self.peer, &statuses, None);
+    }
+}
+
+/// Ends never where nothing is due.
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }

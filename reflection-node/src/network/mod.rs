@@ -5,10 +5,10 @@
 //! whole can be stopped and started again in another mode while documents stay open.
 
 mod connection;
+mod control;
 mod endpoint;
 mod peers;
 mod plan;
-mod quiet;
 mod relay;
 mod watch;
 
@@ -24,6 +24,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use connection::seen_at;
+#[cfg(feature = "testing")]
+pub(crate) use control::{Action, After, Control, Held, SessionEnd};
 #[cfg(feature = "testing")]
 pub(crate) use endpoint::ALPN;
 pub use endpoint::NetworkError;

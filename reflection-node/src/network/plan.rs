@@ -69,6 +69,8 @@ pub(super) struct Plan {
     failures: HashMap<TopicId, u32>,
     /// How many have a session at work.
     live: usize,
+    /// How many have failed and are begun again.
+    resting: usize,
     looked: Instant,
 }
 
@@ -81,6 +83,7 @@ impl Plan {
             announcements: VecDeque::new(),
             failures: HashMap::new(),
             live: 0,
+            resting: 0,
             looked: now,
         }
     }
@@ -92,8 +95,8 @@ impl Plan {
 
     /// A document is not here any more.
     pub(super) fn remove(&mut self, topic: &TopicId) {
-        if let Some(State::Live { .. }) = self.topics.remove(topic) {
-            self.live -= 1;
+        if let Some(state) = self.topics.remove(topic) {
+            self.discount(&state);
         }
         self.failures.remove(topic);
     }
@@ -105,9 +108,15 @@ impl Plan {
 
     fn put(&mut self, topic: TopicId, state: State) {
         self.live += usize::from(matches!(state, State::Live { .. }));
-        if let Some(State::Live { .. }) = self.topics.insert(topic, state) {
-            self.live -= 1;
+        self.resting += usize::from(matches!(state, State::Resting { .. }));
+        if let Some(replaced) = self.topics.insert(topic, state) {
+            self.discount(&replaced);
         }
+    }
+
+    fn discount(&mut self, state: &State) {
+        self.live -= usize::from(matches!(state, State::Live { .. }));
+        self.resting -= usize::from(matches!(state, State::Resting { .. }));
     }
 
     /// Both sides hold the same of a document that has no session. `false` where it has one, or
@@ -179,12 +188,14 @@ impl Plan {
         self.rest(topic, now);
     }
 
-    /// A session ended. `true` where the document is quiet now.
+    /// A session ended; `is_overtaken` says that something was committed here that it had not heard
+    /// of. `true` where the document is quiet now.
     pub(super) fn ended(
         &mut self,
         topic: TopicId,
         number: u64,
         is_in_step: bool,
+        is_overtaken: bool,
         now: Instant,
     ) -> bool {
         let Some(State::Live {
@@ -202,7 +213,7 @@ impl Plan {
             self.rest(topic, now);
             return false;
         }
-        let is_again = *is_again;
+        let is_again = *is_again || is_overtaken;
         self.failures.remove(&topic);
         self.put(topic, State::Quiet);
         if is_again {
@@ -259,18 +270,23 @@ impl Plan {
         steps: &mut Vec<Step>,
     ) {
         let patience = if self.waiting.is_empty() { QUIET } else { TURN };
-        let mut rested = Vec::new();
+        let (mut settled, mut rested) = (Vec::new(), Vec::new());
         for (topic, state) in &self.topics {
             match state {
                 State::Live {
                     number, written, ..
                 } if self.is_opener && now - *written >= patience && is_settled(topic) => {
-                    steps.push(Step::Close(*topic, *number));
+                    settled.push((*topic, *number));
                 }
                 State::Resting { due } if *due <= now => rested.push(*topic),
                 _ => {}
             }
         }
+        // In an order of their own, so that the same happens again in the same way.
+        settled.sort_unstable();
+        rested.sort_unstable();
+        let closed = settled.into_iter();
+        steps.extend(closed.map(|(topic, number)| Step::Close(topic, number)));
         for topic in rested {
             if self.is_opener {
                 self.put(topic, State::Waiting);
@@ -283,16 +299,21 @@ impl Plan {
     }
 
     fn next_look(&self) -> Instant {
-        let is_soon = !self.waiting.is_empty() || !self.failures.is_empty();
+        let is_soon = !self.waiting.is_empty() || self.resting > 0;
         self.looked + if is_soon { LOOK_SOON } else { LOOK }
     }
 
-    /// When to ask for steps again, if nothing happens before.
-    pub(super) fn due(&self) -> Instant {
-        if self.announcements.is_empty() && (self.waiting.is_empty() || self.live >= STREAMS_MAX) {
-            self.next_look()
+    /// When to ask for steps again, if nothing happens before; `None` while nothing waits for a
+    /// time.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let can_open = !self.waiting.is_empty() && self.live < STREAMS_MAX;
+        let closes = self.is_opener && self.live > 0;
+        if can_open || !self.announcements.is_empty() {
+            Some(self.looked)
+        } else if closes || self.resting > 0 {
+            Some(self.next_look())
         } else {
-            self.looked
+            None
         }
     }
 }
@@ -332,7 +353,7 @@ mod tests {
             opener.steps(after(start, 120_000), settled),
             [Step::Close(topic(1), 7)]
         );
-        assert!(opener.ended(topic(1), 7, true, after(start, 120_001)));
+        assert!(opener.ended(topic(1), 7, true, false, after(start, 120_001)));
     }
 
     #[test]
@@ -355,11 +376,15 @@ mod tests {
         let mut opener = Plan::new(true, start);
         opener.began(topic(1), 3, start);
         opener.announced(&topic(1), start);
-        assert!(!opener.ended(topic(1), 3, true, start));
+        assert!(!opener.ended(topic(1), 3, true, false, start));
+        assert_eq!(opener.steps(start, settled), [Step::Open(topic(1))]);
+        // What was committed between the end of a session and its being heard of is not either.
+        opener.began(topic(1), 4, start);
+        assert!(!opener.ended(topic(1), 4, true, true, start));
         assert_eq!(opener.steps(start, settled), [Step::Open(topic(1))]);
         // The end of a session that was replaced says nothing.
         opener.began(topic(1), 5, start);
-        assert!(!opener.ended(topic(1), 3, false, start));
+        assert!(!opener.ended(topic(1), 3, false, false, start));
         assert_eq!(opener.steps(start, settled), []);
     }
 
@@ -376,7 +401,7 @@ mod tests {
                 assert_eq!(step, Step::Open(topic(1)));
                 begun += 1;
                 opener.began(topic(1), begun, now);
-                opener.ended(topic(1), begun, false, now);
+                opener.ended(topic(1), begun, false, false, now);
             }
             now = after(now, 50);
         }
@@ -407,7 +432,7 @@ mod tests {
             let Step::Close(topic, number) = step else {
                 panic!()
             };
-            assert!(opener.ended(topic, number, true, later));
+            assert!(opener.ended(topic, number, true, false, later));
         }
         assert_eq!(opener.steps(later, settled).len(), 10);
     }

@@ -79,6 +79,8 @@ pub(crate) fn next_number() -> u64 {
 pub(crate) struct Outcome {
     /// Whether both sides held the same then; the peer's status stays in this case.
     pub(crate) is_in_step: bool,
+    /// Tells what has been committed here since it looked last.
+    pub(crate) commits: tokio::sync::watch::Receiver<Commit>,
     /// Whether the peer broke the rules, rather than the document or the connection being bad.
     pub(crate) is_breach: bool,
 }
@@ -274,7 +276,11 @@ impl Driver {
         {
             self.exchange.stored(&ingested);
         }
-        self.exchange.committed(&self.commits.borrow());
+        let position = {
+            let commit = self.commits.borrow_and_update();
+            self.exchange.committed(&commit);
+            commit.position
+        };
         for action in self.exchange.end(self.started.elapsed(), error) {
             if let Action::Confirm(confirmed) = action {
                 confirm(&self.shared, self.document.row, self.peer, confirmed).await;
@@ -287,12 +293,13 @@ impl Driver {
         let status = is_in_step.then_some(PeerStatus {
             is_exchanged: true,
             is_in_step: true,
-            position: self.commits.borrow().position,
+            position,
         });
         self.shared
             .set_status(self.topic, self.peer, self.number, status);
         Outcome {
             is_in_step,
+            commits: self.commits.clone(),
             is_breach: match error {
                 DriverError::Malformed => true,
                 DriverError::Exchange(error) => error.is_breach(),

@@ -153,10 +153,12 @@ impl Application for Entries {
     fn prepare(&mut self, connection: &Connection) -> Result<(), StoreError> {
         connection.execute_batch(
             "CREATE TABLE IF NOT EXISTS entries (
-                 entry INTEGER PRIMARY KEY, author BLOB NOT NULL, operation BLOB NOT NULL
+                 entry INTEGER PRIMARY KEY, topic BLOB NOT NULL, author BLOB NOT NULL,
+                 operation BLOB NOT NULL
              ) STRICT;
              CREATE TABLE IF NOT EXISTS numbers (
-                 author BLOB NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (author, number)
+                 topic BLOB NOT NULL, author BLOB NOT NULL, number INTEGER NOT NULL,
+                 PRIMARY KEY (topic, author, number)
              ) STRICT",
         )?;
         Ok(())
@@ -172,25 +174,31 @@ impl Application for Entries {
         };
         let header = delivery.operation.header();
         let author = header.author.as_bytes().as_slice();
+        let topic = delivery.topic.as_bytes().as_slice();
         let said = numbers(header.kind, body);
         if header.kind == Kind::Compaction {
             let listed: BTreeSet<i64> = said.iter().map(|number| number.cast_signed()).collect();
-            if !known(connection, author)?.is_subset(&listed) {
+            if !known(connection, topic, author)?.is_subset(&listed) {
                 return Err(Refusal::Refuse("the compaction leaves numbers out"));
             }
-            connection.execute("DELETE FROM entries WHERE author = ?1", [author])?;
+            connection.execute(
+                "DELETE FROM entries WHERE topic = ?1 AND author = ?2",
+                [topic, author],
+            )?;
         }
         // Written before the refusal, so that it shows if something of a refused one remains.
         connection
-            .prepare_cached("INSERT INTO entries (author, operation) VALUES (?1, ?2)")?
+            .prepare_cached("INSERT INTO entries (topic, author, operation) VALUES (?1, ?2, ?3)")?
             .execute(params![
+                topic,
                 author,
                 delivery.operation.id().as_bytes().as_slice()
             ])?;
-        let mut insert = connection
-            .prepare_cached("INSERT OR IGNORE INTO numbers (author, number) VALUES (?1, ?2)")?;
+        let mut insert = connection.prepare_cached(
+            "INSERT OR IGNORE INTO numbers (topic, author, number) VALUES (?1, ?2, ?3)",
+        )?;
         for number in said {
-            insert.execute(params![author, number.cast_signed()])?;
+            insert.execute(params![topic, author, number.cast_signed()])?;
         }
         if body.first() == Some(&REFUSED) {
             return Err(Refusal::Refuse("the number is refused"));
@@ -202,8 +210,10 @@ impl Application for Entries {
         Ok(())
     }
 
-    fn deleted(&mut self, connection: &Connection, _: &TopicId) -> Result<(), StoreError> {
-        connection.execute_batch("DELETE FROM entries; DELETE FROM numbers")?;
+    fn deleted(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
+        let topic = topic.as_bytes().as_slice();
+        connection.execute("DELETE FROM entries WHERE topic = ?1", [topic])?;
+        connection.execute("DELETE FROM numbers WHERE topic = ?1", [topic])?;
         Ok(())
     }
 
@@ -212,11 +222,15 @@ impl Application for Entries {
     }
 }
 
-/// The numbers of an author that are here.
-fn known(connection: &Connection, author: &[u8]) -> Result<BTreeSet<i64>, StoreError> {
+/// The numbers of an author in a document that are here.
+fn known(
+    connection: &Connection,
+    topic: &[u8],
+    author: &[u8],
+) -> Result<BTreeSet<i64>, StoreError> {
     let mut statement =
-        connection.prepare_cached("SELECT number FROM numbers WHERE author = ?1")?;
-    let numbers = statement.query_map([author], |row| row.get(0))?;
+        connection.prepare_cached("SELECT number FROM numbers WHERE topic = ?1 AND author = ?2")?;
+    let numbers = statement.query_map([topic, author], |row| row.get(0))?;
     Ok(numbers.collect::<Result<_, _>>()?)
 }
 

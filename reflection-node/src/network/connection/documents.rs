@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The talk about common documents, on the control stream.
+//! Carries out what follows from the talk about common documents.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,110 +10,105 @@ use tokio::time::Instant;
 use super::{Served, say, seen_at};
 use crate::access::{Hint, TopicId};
 use crate::identity::AuthorId;
+use crate::network::control::Action;
 use crate::shared::{Shared, now_us};
 use crate::store::{Durability, StoreError, peers};
-use crate::sync::frame::{Frame, MARKS_PER_FRAME_MAX, TOKENS_PER_FRAME_MAX};
+use crate::sync::frame::Frame;
 
 impl Served {
-    pub(super) async fn offer(
-        &self,
-        send: &mut SendStream,
-        topics: &[TopicId],
-    ) -> Result<(), String> {
-        for frame in self.matching.offer(topics, crate::random::array) {
-            say(send, &frame).await?;
-        }
-        Ok(())
-    }
-
     /// These documents were added or removed.
     pub(super) async fn documents_changed(
         &mut self,
         topics: &HashSet<TopicId>,
         send: &mut SendStream,
     ) -> Result<(), String> {
-        let (mut present, mut gone) = (Vec::new(), Vec::new());
+        let (mut present, mut removed) = (Vec::new(), Vec::new());
         for topic in topics {
-            if let Some(document) = self.shared.document(topic) {
-                present.push(document.keys);
-            } else if self.matching.knows(topic) {
-                gone.extend(self.matching.common_token_of(topic));
-                self.matching.remove(topic);
-                self.leave(topic);
+            match self.shared.document(topic) {
+                Some(document) => present.push(document.keys),
+                None => removed.push(*topic),
             }
         }
-        for tokens in gone.chunks(TOKENS_PER_FRAME_MAX) {
-            let tokens = tokens.to_vec();
-            say(send, &Frame::Gone { tokens }).await?;
+        let random = crate::random::array;
+        let actions = self.control.documents_changed(&present, &removed, random);
+        self.carry_out(actions, send).await
+    }
+
+    /// Takes a frame of the control stream.
+    pub(super) async fn heard(
+        &mut self,
+        frame: Frame,
+        send: &mut SendStream,
+    ) -> Result<(), String> {
+        let actions = self.control.receive(frame, Instant::now());
+        let actions = actions.map_err(|error| error.to_string())?;
+        self.carry_out(actions, send).await
+    }
+
+    /// Does what is due.
+    pub(super) async fn go_on(&mut self, send: &mut SendStream) -> Result<(), String> {
+        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
+        let is_settled = |topic: &TopicId| {
+            shared
+                .status_of(topic, &peer)
+                .is_some_and(|status| status.is_exchanged && status.is_in_step)
+        };
+        let actions = self.control.steps(Instant::now(), is_settled);
+        self.carry_out(actions, send).await
+    }
+
+    pub(super) async fn carry_out(
+        &mut self,
+        actions: Vec<Action>,
+        send: &mut SendStream,
+    ) -> Result<(), String> {
+        for action in actions {
+            match action {
+                Action::Say(frame) => say(send, &frame).await?,
+                Action::Remember => {
+                    self.has_common = true;
+                    self.remember_peer();
+                }
+                Action::Tell(topics) => {
+                    let held = self.held(&topics).await;
+                    let frame = self.control.tell(&topics, &held, Instant::now());
+                    say(send, &frame).await?;
+                }
+                Action::Compare(theirs) => {
+                    let topics: Vec<TopicId> = theirs.iter().map(|(topic, _)| *topic).collect();
+                    let held = self.held(&topics).await;
+                    let (equal, answer) = self.control.compare(&theirs, held, Instant::now());
+                    if let Some(answer) = answer {
+                        say(send, &answer).await?;
+                    }
+                    self.note_quiet(equal);
+                }
+                Action::Open(topic) => {
+                    if self.open(topic).await.is_none() {
+                        self.control.failed_to_open(topic, Instant::now());
+                    }
+                }
+                Action::Close(topic, number) => {
+                    if let Some((present, session)) = self.sessions.get(&topic)
+                        && *present == number
+                    {
+                        session.cancel();
+                    }
+                }
+                Action::Leave(topic) => self.leave(&topic),
+            }
         }
-        let added = self.matching.add(&present);
-        if added.is_empty() {
-            Ok(())
-        } else {
-            self.offer(send, &added).await
-        }
+        Ok(())
     }
 
     /// A document is not common any more.
     fn leave(&mut self, topic: &TopicId) {
-        self.plan.remove(topic);
         if let Some((_, session)) = self.sessions.remove(topic) {
             session.cancel();
         }
         if let Some(number) = self.quiet.remove(topic) {
             self.shared.set_status(*topic, self.peer, number, None);
         }
-    }
-
-    pub(super) async fn control(
-        &mut self,
-        frame: Frame,
-        send: &mut SendStream,
-    ) -> Result<(), String> {
-        let frame = match frame {
-            Frame::Summary { marks } => return self.compare(&marks, send).await,
-            Frame::Changed { tokens } => {
-                for topic in tokens
-                    .iter()
-                    .filter_map(|token| self.matching.common_topic_of(token))
-                {
-                    self.plan.announced(&topic, Instant::now());
-                }
-                return Ok(());
-            }
-            Frame::Gone { tokens } => {
-                for token in &tokens {
-                    if let Some(topic) = self.matching.gone(token) {
-                        self.leave(&topic);
-                    }
-                }
-                return Ok(());
-            }
-            frame => frame,
-        };
-        let matched = self
-            .matching
-            .receive(frame)
-            .map_err(|error| error.to_string())?;
-        if let Some(answer) = matched.answer {
-            say(send, &answer).await?;
-        }
-        if matched.topics.is_empty() {
-            return Ok(());
-        }
-        self.has_common = true;
-        self.remember_peer();
-        for topic in &matched.topics {
-            self.plan.common(*topic);
-        }
-        // The side that opens streams is told what the other one holds, and opens where it must.
-        if self.shared.id > self.peer {
-            for topics in matched.topics.chunks(MARKS_PER_FRAME_MAX) {
-                let held = self.held(topics).await;
-                say(send, &self.summary(&held)).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Keeps a peer with whom documents are shared in the address book.

@@ -30,7 +30,7 @@ pub(super) enum Opened {
 }
 
 /// Writes a control frame. A peer that does not read is not waited for.
-pub(in crate::network) async fn say(send: &mut SendStream, frame: &Frame) -> Result<(), String> {
+pub(super) async fn say(send: &mut SendStream, frame: &Frame) -> Result<(), String> {
     let bytes = frame.encode();
     match tokio::time::timeout(patience(HELLO_TIMEOUT), send.write_all(&bytes)).await {
         Ok(written) => written.map_err(|error| error.to_string()),

@@ -2,9 +2,12 @@
 //! What people do, and what befalls them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Person;
-use super::world::{Task, World};
+use super::installation::Seat;
+use super::world::{DOCUMENTS_MAX, Task, World};
+use crate::access::Access;
 use crate::testing::Random;
 
 /// Things that happen in a schedule.
@@ -14,14 +17,16 @@ const DEEDS_MAX: usize = 60;
 /// How much is to happen yet, and between whom nothing passes.
 pub(super) struct Deeds {
     left: usize,
+    /// When the last one was done.
+    last: Duration,
     /// Weights of what may happen, drawn anew for each schedule so that schedules differ.
-    weights: [usize; 15],
+    weights: [usize; 16],
     apart: BTreeSet<(usize, usize)>,
 }
 
 impl Deeds {
-    pub(super) fn new(random: &mut Random, _: usize) -> Self {
-        let mut weights = [35, 22, 8, 4, 4, 4, 3, 8, 4, 5, 5, 6, 6, 6, 8];
+    pub(super) fn new(random: &mut Random) -> Self {
+        let mut weights = [35, 22, 8, 4, 4, 4, 3, 8, 4, 5, 5, 6, 6, 6, 8, 8];
         // Some schedules know only some kinds of trouble.
         for weight in &mut weights[2..] {
             if random.percent(40) {
@@ -30,9 +35,17 @@ impl Deeds {
         }
         Self {
             left: random.between(DEEDS_MIN, DEEDS_MAX),
+            last: Duration::ZERO,
             weights,
             apart: BTreeSet::new(),
         }
+    }
+}
+
+impl Deeds {
+    /// When the last one was done, if nothing is to happen any more.
+    pub(super) fn over(&self) -> Option<Duration> {
+        (self.left == 0).then_some(self.last)
     }
 }
 
@@ -42,6 +55,7 @@ impl<P: Person> World<P> {
             return;
         }
         self.deeds.left -= 1;
+        self.deeds.last = self.now;
         self.deed();
         let pause = if self.random.percent(5) { 20_000 } else { 150 };
         self.after_ms(pause, Task::Deed);
@@ -58,9 +72,14 @@ impl<P: Person> World<P> {
         let who = self.random.below(self.people.len());
         let with = self.random.below(self.people.len());
         match which.unwrap_or(0) {
-            0 => self.write(who),
+            0 => {
+                if let Some(seat) = self.some_seat(who) {
+                    self.write(seat);
+                }
+            }
             1 => self.connect(who, with),
-            2 => self.cut_some_session(),
+            2 if self.random.percent(50) => self.cut_some_session(),
+            2 => self.cut_some_link(),
             3 => self.crash_if_running(who, None),
             4 => {
                 let kept = if self.random.percent(50) {
@@ -76,16 +95,21 @@ impl<P: Person> World<P> {
             }
             6 => {
                 self.people[who].stop();
-                self.forget_sessions_of(who);
+                self.forget_links_of(who);
                 self.after_ms(3_000, Task::Start { who });
             }
             7 => self.start(who),
             8 => self.part(who, with),
             9 => self.deeds.apart.clear(),
-            11 => self.compact(who),
+            11 => {
+                if let Some(seat) = self.some_seat(who) {
+                    self.compact(seat);
+                }
+            }
             12 => self.people[who].back_up(),
             13 => self.restore(who),
             14 => self.hush_some_session(),
+            15 => self.join_something(who),
             _ => {
                 let pages = (!self.people[who].is_disk_full).then(|| self.random.below(3));
                 let pages = pages.and_then(|pages| u32::try_from(pages).ok());
@@ -94,24 +118,47 @@ impl<P: Person> World<P> {
         }
     }
 
-    pub(super) fn write(&mut self, who: usize) {
-        let person = &mut self.people[who];
-        if person.running.is_none() || person.keys.access() != crate::access::Access::Write {
-            return;
-        }
-        for _ in 0..self.random.between(1, 4) {
-            person.person.write(&mut self.random);
-        }
-        self.publish(who);
+    /// Somebody at one of the documents that they have joined.
+    fn some_seat(&mut self, who: usize) -> Option<Seat> {
+        let seats = self.seats_of(who);
+        let drawn = self.random.below(seats.len().max(1));
+        seats.get(drawn).copied()
     }
 
-    fn compact(&mut self, who: usize) {
-        if self.people[who].keys.access() != crate::access::Access::Write {
+    fn join_something(&mut self, who: usize) {
+        let parts = self.people[who].parts.iter();
+        let waiting = parts.filter(|(_, part)| !part.is_joined);
+        let waiting = waiting.map(|(document, _)| *document).next();
+        if let Some(document) = waiting {
+            self.join(Seat { who, document });
+        }
+    }
+
+    fn can_write(&self, seat: Seat) -> bool {
+        self.people[seat.who].keys(seat.document).access() == Access::Write
+    }
+
+    pub(super) fn write(&mut self, seat: Seat) {
+        let can_write = self.can_write(seat);
+        let person = &mut self.people[seat.who];
+        if person.running.is_none() || !can_write {
             return;
         }
-        if let Some(made) = self.people[who].compaction() {
-            let run = self.people[who].run;
-            self.after_ms(100, Task::Compact { who, run, made });
+        if let Some(part) = person.parts.get_mut(&seat.document) {
+            for _ in 0..self.random.between(1, 4) {
+                part.person.write(&mut self.random);
+            }
+        }
+        self.publish(seat);
+    }
+
+    fn compact(&mut self, seat: Seat) {
+        if !self.can_write(seat) {
+            return;
+        }
+        if let Some(made) = self.people[seat.who].compaction(seat.document) {
+            let run = self.people[seat.who].run;
+            self.after_ms(100, Task::Compact { seat, run, made });
         }
     }
 
@@ -127,7 +174,7 @@ impl<P: Person> World<P> {
 
     fn part(&mut self, one: usize, other: usize) {
         self.deeds.apart.insert((one.min(other), one.max(other)));
-        self.cut_sessions_between(one, other);
+        self.cut_links_between(one, other);
     }
 
     /// All faults are mended: disks have room, everybody is there, everything can be reached.
@@ -140,33 +187,44 @@ impl<P: Person> World<P> {
             }
             self.start(who);
             self.write_through(who);
-            if self.people[who].keys.access() == crate::access::Access::Write {
-                self.publish(who);
+            for seat in self.seats_of(who) {
+                if self.can_write(seat) {
+                    self.publish(seat);
+                }
+                while self.people[who].apply(seat.document) {}
+                // From here on nothing is lost, whichever form of a log it is in.
+                let said = self.people[who].said(seat.document);
+                self.oracle.has_to_stay(seat, &said);
             }
-            while self.people[who].apply() {}
-            // From here on nothing is lost, whichever form of a log it is in.
-            let said = self.people[who].person.said();
-            self.oracle.has_to_stay(who, &said);
         }
     }
 
-    /// Connects everybody to everybody, if only through others, and whoever restored a backup to
-    /// each by themselves.
+    /// Connects everybody to everybody with whom they have a document in common, if only through
+    /// others, and whoever restored a backup to each by themselves.
     pub(super) fn connect_all(&mut self) {
-        for who in 1..self.people.len() {
-            let with = self.random.below(who);
-            if !self.is_talking(who, with) || self.random.percent(30) {
-                self.connect(who, with);
+        let mut pairs = BTreeSet::new();
+        for document in 0..DOCUMENTS_MAX {
+            let everybody = 0..self.people.len();
+            let there: Vec<usize> = everybody
+                .filter(|who| self.people[*who].has_joined(document))
+                .collect();
+            for (place, who) in there.iter().enumerate().skip(1) {
+                let with = there[self.random.below(place)];
+                if !self.is_talking(*who, with) || self.random.percent(30) {
+                    pairs.insert((*who, with));
+                }
+            }
+            // The other form of a log is joined by its author alone, from whoever holds it.
+            for who in there.iter().filter(|who| self.oracle.is_copied(**who)) {
+                for with in there.iter().filter(|with| *with != who) {
+                    if !self.is_talking(*who, *with) {
+                        pairs.insert((*who.max(with), *who.min(with)));
+                    }
+                }
             }
         }
-        // The other form of a log is joined by its author alone, from whoever holds it.
-        let count = self.people.len();
-        let pairs = (0..count).flat_map(|who| (0..count).map(move |with| (who, with)));
         for (who, with) in pairs {
-            let is_owed = self.oracle.is_copied(who) && !self.is_talking(who, with);
-            if is_owed && who != with {
-                self.connect(who, with);
-            }
+            self.connect(who, with);
         }
     }
 }

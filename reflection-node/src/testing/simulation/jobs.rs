@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Person;
-use super::installation::{Installation, Running};
+use super::installation::{Installation, Running, Seat};
+use crate::access::{DocumentKeys, TopicId};
 use crate::identity::VerifyingKeys;
 use crate::operation::{ForkProof, Operation};
 use crate::pipeline::{
@@ -25,10 +26,12 @@ pub(super) enum Outcome {
         result: Result<Ingested, StoreError>,
     },
     Published {
+        seat: Seat,
         body: Vec<u8>,
         result: Result<(Published, Head), PublishError>,
     },
     Compacted {
+        seat: Seat,
         result: Result<Published, PublishError>,
     },
     Examined {
@@ -68,14 +71,21 @@ impl Drop for Promise {
     }
 }
 
+fn keys_of<P: Person>(person: &Installation<P>, document: usize) -> (DocumentKeys, TopicId) {
+    let keys = person.keys(document).clone();
+    let topic = keys.topic();
+    (keys, topic)
+}
+
 /// Hands verified operations to the writing thread.
 pub(super) fn store_job<P: Person>(
     person: &Installation<P>,
+    document: usize,
     end: u64,
     batch: Vec<Verified>,
 ) -> Option<Job<Processor>> {
     let running = person.running.as_ref()?;
-    let (keys, topic) = (person.keys.clone(), person.keys.topic());
+    let (keys, topic) = keys_of(person, document);
     let commits = Arc::clone(&running.commits);
     let lost = Outcome::Stored {
         end,
@@ -97,11 +107,12 @@ pub(super) fn store_job<P: Person>(
 /// Hands what is said of other logs to the writing thread.
 pub(super) fn examine_job<P: Person>(
     person: &Installation<P>,
+    document: usize,
     end: u64,
     evidence: Vec<Evidence>,
 ) -> Option<Job<Processor>> {
     let running = person.running.as_ref()?;
-    let (keys, topic) = (person.keys.clone(), person.keys.topic());
+    let (keys, topic) = keys_of(person, document);
     let commits = Arc::clone(&running.commits);
     let lost = Outcome::Examined {
         end,
@@ -124,11 +135,12 @@ pub(super) fn examine_job<P: Person>(
 /// Hands the other form of our own log to the writing thread.
 pub(super) fn mend_job<P: Person>(
     person: &Installation<P>,
+    document: usize,
     end: u64,
     branch: Vec<Operation>,
 ) -> Option<Job<Processor>> {
     let running = person.running.as_ref()?;
-    let (keys, topic, own) = (person.keys.clone(), person.keys.topic(), person.id);
+    let ((keys, topic), own) = (keys_of(person, document), person.id);
     let (verified, _) = verify_batch(&keys, &mut VerifyingKeys::default(), branch);
     let commits = Arc::clone(&running.commits);
     let lost = Outcome::Mended {

@@ -10,23 +10,26 @@
 //! A crash is a copy of the database files as they are at that moment, which may be in the middle
 //! of a transaction; a power cut is one without what was not synchronised.
 //!
-//! Who meets somebody says in a mark what it holds; a session begins only where two differ, and ends
-//! when it has nothing left to do. Authors make their logs short, and some restore a backup: their logs go on in two ways until
-//! they hear of the other one, and both are joined.
+//! There are several documents, and not everybody takes part in each, or at once. A connection
+//! begins with the talk about what both have and how it stands; which documents are spoken of after
+//! that follows from this talk alone, and a session begins only where two differ. Authors make their
+//! logs short, and some restore a backup: their logs go on in two ways until they hear of the other
+//! one, and both are joined.
 //!
 //! Checked throughout ([`oracle`]): nothing acknowledged is lost, every operation has its effects
 //! once, no sequence number is used for two operations but by who restored a backup, nobody claims
 //! to be in step falsely or to have finished early. At the end the faults are mended, and all have
-//! to hold the same, and everything that anybody held then.
+//! to hold the same, and everything that anybody held then; whoever is connected has to know of each
+//! document that both have, and of no other one, that it is equal on both sides.
 
 mod application;
 mod deeds;
 mod files;
 mod installation;
 mod jobs;
+mod links;
 mod oracle;
 mod processes;
-mod quiet;
 mod talk;
 mod world;
 mod writing;
@@ -103,6 +106,10 @@ pub enum Sabotage {
     BelieveMarks,
     /// Something is written to a quiet document, and no session is opened.
     SkipNews,
+    /// Whoever dials leaves a document out of what they offer.
+    LeaveDocumentOut,
+    /// Of what the listening side has in common with the dialling one, something does not arrive.
+    LoseMatch,
 }
 
 /// What a schedule did.
@@ -114,6 +121,8 @@ pub struct Report {
     pub steps: u64,
     /// Operations that all held at the end.
     pub operations: usize,
+    /// Connections begun.
+    pub connections: u64,
     /// Sessions begun.
     pub sessions: u64,
     /// Crashes, power cuts among them.

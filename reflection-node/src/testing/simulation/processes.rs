@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Processes of installations: they start, their writing threads commit, they crash.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
+use super::installation::Seat;
 use super::jobs::Outcome;
 use super::world::{Task, World};
 use super::{Person, Sabotage};
@@ -17,15 +19,37 @@ impl<P: Person> World<P> {
         }
         let now_us = self.now_us();
         self.people[who].start(now_us, self.sabotage);
-        let stored = self.people[who].look().to_vec();
-        let said = self.people[who].person.said();
-        let is_restored = self.oracle.is_fresh_copy(who);
-        self.oracle.started(who, &stored, &said);
-        if is_restored {
-            // Before anybody can tell what was forgotten: the log goes on in two ways then.
-            self.write(who);
+        self.people[who].look();
+        for seat in self.seats_of(who) {
+            let person = &mut self.people[who];
+            let stored: Vec<_> = person.operations(seat.document).copied().collect();
+            let said = person.said(seat.document);
+            let is_restored = self.oracle.is_fresh_copy(seat);
+            self.oracle.started(seat, &stored, &said);
+            if is_restored {
+                // Before anybody can tell what was forgotten: the log goes on in two ways then.
+                self.write(seat);
+            }
         }
         self.check(who);
+    }
+
+    /// Somebody at each of the documents that they have joined.
+    pub(super) fn seats_of(&self, who: usize) -> Vec<Seat> {
+        let joined = self.people[who].joined();
+        joined.map(|document| Seat { who, document }).collect()
+    }
+
+    /// Somebody begins to take part in a document.
+    pub(super) fn join(&mut self, seat: Seat) {
+        let Seat { who, document } = seat;
+        let now_us = self.now_us();
+        let person = &mut self.people[who];
+        let is_new = person.parts.contains_key(&document) && !person.has_joined(document);
+        if is_new && person.running.is_some() && !person.is_disk_full {
+            person.join(document, now_us);
+            self.documents_changed(seat);
+        }
     }
 
     /// Gives work to the writing thread of somebody.
@@ -94,16 +118,15 @@ impl<P: Person> World<P> {
             let outcome = Box::new(outcome);
             self.after_ms(5, Task::Outcome { who, run, outcome });
         }
-        let mut has_news = false;
+        let mut grown = BTreeSet::new();
         for placed in self.people[who].look() {
+            let document = placed.document;
             self.trace.update(placed.id.as_bytes());
-            self.oracle.committed(who, placed);
-            has_news = true;
+            self.oracle.committed(Seat { who, document }, placed);
+            grown.insert(document);
         }
         self.check(who);
-        if has_news {
-            self.news_of(who);
-        }
+        self.grew(who, &grown);
         self.wake_sessions_of(who);
     }
 
@@ -111,17 +134,18 @@ impl<P: Person> World<P> {
     pub(super) fn check(&mut self, who: usize) {
         let person = &self.people[who];
         if let Some(running) = &person.running
-            && let Err(what) = person.person.check(&running.committer.connection)
+            && let Some(part) = person.parts.values().next()
+            && let Err(what) = part.person.check(&running.committer.connection)
         {
             self.oracle.breaks(format!("at {who}: {what}"));
         }
     }
 
-    pub(super) fn finish(&mut self, who: usize, outcome: Outcome) {
+    pub(super) fn finish(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Stored { end, result } => self.stored(end, result),
-            Outcome::Published { body, result } => self.published(who, body, result),
-            Outcome::Compacted { result } => self.compacted(who, result),
+            Outcome::Published { seat, body, result } => self.published(seat, body, result),
+            Outcome::Compacted { seat, result } => self.compacted(seat, result),
             Outcome::Examined { end, result } => self.examined(end, result),
             Outcome::Mended { end, result } => self.mended(end, result),
         }
@@ -133,9 +157,10 @@ impl<P: Person> World<P> {
             return;
         }
         self.people[who].stop();
-        self.forget_sessions_of(who);
+        self.forget_links_of(who);
         if self.people[who].restore() {
-            self.oracle.restored(who, self.people[who].id);
+            let (id, seats) = (self.people[who].id, self.seats_of(who));
+            self.oracle.restored(id, seats.into_iter());
             self.count().restored += 1;
         }
         self.after_ms(3_000, Task::Start { who });
@@ -144,7 +169,7 @@ impl<P: Person> World<P> {
     pub(super) fn crash(&mut self, who: usize, power_cut: Option<usize>) {
         self.count().crashes += 1;
         self.people[who].crash(power_cut);
-        self.forget_sessions_of(who);
+        self.forget_links_of(who);
         let after = self.random.between(10, 3_000);
         self.after_ms(after, Task::Start { who });
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::installation::Seat;
 use super::world::{Task, World};
 use super::{Person, Sabotage};
 use crate::operation::OperationId;
@@ -19,29 +20,28 @@ use crate::store::operations::Position;
 use crate::store::{forks, operations};
 use crate::sync::driver::present_heights;
 use crate::sync::exchange::Exchange;
-use crate::sync::frame::{Frame, Token};
+use crate::sync::frame::Frame;
 use crate::sync::heights::Heights;
 use crate::sync::session::Session;
 
-/// Stands for the document in an `Open`; whose it is needs no finding out here.
-const TOKEN: Token = [7; 16];
 /// Writes under way on a stream, at most.
 const WINDOW_MAX: usize = 5;
 /// How long bytes are under way, milliseconds.
 const DELAY_MS: usize = 150;
-/// How long it takes until somebody notices that a connection is gone, milliseconds.
-const NOTICE_MS: usize = 10_000;
 
 /// One side of a session.
 struct End {
-    who: usize,
+    /// Whose it is, and about which document.
+    seat: Seat,
     with: usize,
+    /// The side of the connection that it belongs to.
+    side: u64,
     /// The number of the other side.
     remote: u64,
     exchange: Exchange,
     commits: watch::Receiver<Commit>,
-    /// Frames that arrived, each with its size and whether a write ended with it.
-    incoming: VecDeque<(Frame, usize, bool)>,
+    /// Frames that arrived.
+    incoming: VecDeque<Incoming>,
     /// Writes under way, and how many there may be.
     under_way: usize,
     window: usize,
@@ -52,78 +52,126 @@ struct End {
     status: Option<PeerStatus>,
 }
 
+/// A stream that was opened and is not answered yet: to which side of a connection it goes, the
+/// number of the opening side, and what has arrived.
+struct Awaited {
+    side: u64,
+    remote: u64,
+    frames: VecDeque<Incoming>,
+}
+
+/// A frame, its size, and whether a write ended with it.
+type Incoming = (Frame, usize, bool);
+
 /// All sessions.
 #[derive(Default)]
 pub(super) struct Talks {
     ends: BTreeMap<u64, End>,
     numbers: u64,
-    /// Answering sides that begin with the first bytes: number, process, with whom, their number.
-    awaited: BTreeMap<u64, (usize, u32, usize, u64)>,
+    awaited: BTreeMap<u64, Awaited>,
     /// After that time nothing arrives any more at these.
     cuts: BTreeMap<u64, Duration>,
-    /// Sides whose session ends, or ended, because there was nothing left to do.
-    hushed: BTreeSet<u64>,
     /// What each side held when its session began.
     beginnings: BTreeMap<u64, BTreeSet<OperationId>>,
 }
 
 impl<P: Person> World<P> {
-    /// Whether two can reach each other.
-    pub(super) fn can_talk(&self, one: usize, other: usize) -> bool {
-        one != other
-            && !self.is_apart(one, other)
-            && self.people[one].running.is_some()
-            && self.people[other].running.is_some()
-    }
-
-    /// Begins a session.
-    pub(super) fn open_session(&mut self, opener: usize, responder: usize) {
+    /// Begins a session on one side of a connection.
+    pub(super) fn open_session(&mut self, side: u64, seat: Seat, with: usize) {
         self.count().sessions += 1;
         let (opening, answering) = (self.talks.numbers, self.talks.numbers + 1);
         self.talks.numbers += 2;
-        let run = self.people[responder].run;
-        self.talks
-            .awaited
-            .insert(answering, (responder, run, opener, opening));
-        let nonce = self.random.array();
-        let (keys, own, remote) = (
-            self.people[opener].keys.clone(),
-            self.people[opener].id,
-            self.people[responder].id,
+        let person = &self.people[seat.who];
+        let (keys, own, peer) = (
+            person.keys(seat.document).clone(),
+            person.id,
+            self.people[with].id,
         );
-        self.begin(opening, opener, responder, answering, |ours| {
-            Session::open(keys, own, remote, TOKEN, nonce, ours)
+        let Some((remote_side, token)) = self.other_side(side, &keys.topic()) else {
+            return;
+        };
+        let awaited = Awaited {
+            side: remote_side,
+            remote: opening,
+            frames: VecDeque::new(),
+        };
+        self.talks.awaited.insert(answering, awaited);
+        let nonce = self.random.array();
+        self.begin(opening, side, seat, with, answering, |ours| {
+            Session::open(keys, own, peer, token, nonce, ours)
         });
+    }
+
+    /// Answers a stream.
+    pub(super) fn answer_session(
+        &mut self,
+        side: u64,
+        number: u64,
+        seat: Seat,
+        with: usize,
+        theirs: [u8; 32],
+        is_write_over: bool,
+    ) {
+        let Some(awaited) = self.talks.awaited.remove(&number) else {
+            return;
+        };
+        let nonce = self.random.array();
+        let person = &self.people[seat.who];
+        let (keys, own) = (person.keys(seat.document).clone(), person.id);
+        let opener = self.people[with].id;
+        self.begin(number, side, seat, with, awaited.remote, |ours| {
+            Session::answer(keys, own, opener, theirs, nonce, ours)
+        });
+        if let Some(end) = self.talks.ends.get_mut(&number) {
+            end.incoming.extend(awaited.frames);
+        }
+        if is_write_over && let Some(opener) = self.talks.ends.get_mut(&awaited.remote) {
+            opener.under_way = opener.under_way.saturating_sub(1);
+        }
+        self.poke(awaited.remote);
+        self.poke(number);
+    }
+
+    /// A stream is not answered: the other side sees it end.
+    pub(super) fn refuse_session(&mut self, number: u64) {
+        if let Some(awaited) = self.talks.awaited.remove(&number) {
+            self.cut(awaited.remote);
+        }
     }
 
     fn begin(
         &mut self,
         number: u64,
-        who: usize,
+        side: u64,
+        seat: Seat,
         with: usize,
         remote: u64,
         session: impl FnOnce(Arc<Heights>) -> Session,
     ) {
+        let Seat { who, document } = seat;
         let person = &self.people[who];
-        let Some(running) = &person.running else {
+        let (Some(running), Some(found)) = (&person.running, person.look_up(document)) else {
             return;
         };
-        let topic = person.keys.topic();
+        let (topic, row) = (found.topic, found.row);
+        let connection = &running.committer.connection;
+        let last = operations::last_position(connection, row).unwrap();
         let commits = running.commits.subscribe(topic);
-        let (position, heights) = person.heights();
-        running.commits.load(topic, position, position, &heights);
-        let held = person.held(Position::MAX);
+        running
+            .commits
+            .load(topic, last, found.position, &found.heights);
+        let held = person.held(document, Position::MAX);
         self.talks.beginnings.insert(number, held);
         let session = session(present_heights(&commits));
         let remote_id = self.people[with].id;
         let mut exchange = Exchange::new(person.id, remote_id, topic, session, &commits.borrow());
-        let connection = &running.committer.connection;
-        exchange.declined(operations::refusals(connection, running.row).unwrap());
-        exchange.prove(&forks::all(connection, running.row).unwrap());
+        exchange.declined(operations::refusals(connection, row).unwrap());
+        exchange.prove(&forks::all(connection, row).unwrap());
         let window = self.random.between(1, WINDOW_MAX);
         let end = End {
-            who,
+            seat,
             with,
+            side,
             remote,
             exchange,
             commits,
@@ -139,46 +187,29 @@ impl<P: Person> World<P> {
             self.at(self.now + deadline, Task::Expire { end: number });
         }
         self.talks.ends.insert(number, end);
+        self.session_began(side, seat, number);
         self.act(number);
     }
 
     /// Bytes arrive at one side, which may only begin with them.
     pub(super) fn deliver(&mut self, number: u64, bytes: &[u8]) {
-        if self
-            .talks
-            .cuts
-            .get(&number)
-            .is_some_and(|cut| *cut < self.now)
-        {
+        let cut = self.talks.cuts.get(&number);
+        if cut.is_some_and(|cut| *cut < self.now) {
             return;
         }
+        let awaited = self.talks.awaited.get(&number).map(|awaited| awaited.side);
+        let end = self.talks.ends.get(&number).map(|end| end.side);
+        let Some(side) = awaited.or(end).filter(|side| self.is_whole(*side)) else {
+            return;
+        };
         let mut frames = decode(bytes);
-        if let Some((who, run, with, remote)) = self.talks.awaited.remove(&number) {
-            let Some((Frame::Open { nonce: theirs, .. }, ..)) = frames.pop_front() else {
-                self.oracle
-                    .breaks("a session begins without being opened".into());
-                return;
-            };
-            if !self.is_running(who, run) {
-                self.after_ms(
-                    NOTICE_MS,
-                    Task::Gone {
-                        end: remote,
-                        reason: "nobody is there",
-                    },
-                );
-                return;
+        if let Some(awaited) = self.talks.awaited.get_mut(&number) {
+            let is_first = awaited.frames.is_empty();
+            awaited.frames.extend(frames);
+            if is_first {
+                self.stream_opened(side, number);
             }
-            let nonce = self.random.array();
-            let (keys, own) = (self.people[who].keys.clone(), self.people[who].id);
-            let opener = self.people[with].id;
-            self.begin(number, who, with, remote, |ours| {
-                Session::answer(keys, own, opener, theirs, nonce, ours)
-            });
-            if let Some(opener) = self.talks.ends.get_mut(&remote) {
-                opener.under_way -= 1;
-            }
-            self.poke(remote);
+            return;
         }
         let is_dropping = self.sabotage == Some(Sabotage::DropHeads);
         if let Some(end) = self.talks.ends.get_mut(&number) {
@@ -240,12 +271,8 @@ impl<P: Person> World<P> {
                 }
             }
             Branch::Commit => {
-                let commit = end.commits.borrow_and_update();
-                let is_skipped = self.sabotage == Some(Sabotage::SkipCommit)
-                    && commit.heights.iter().any(|(_, head)| head.next == 3);
-                if !is_skipped {
-                    end.exchange.committed(&commit);
-                }
+                end.commits.mark_unchanged();
+                end.tell_commits(self.sabotage);
             }
         }
         match error {
@@ -271,20 +298,10 @@ impl<P: Person> World<P> {
         self.poke(number);
     }
 
-    /// Whether two have a session that nobody is about to lose.
-    pub(super) fn has_session(&self, one: usize, other: usize) -> bool {
-        let is_between =
-            |end: &End| (end.who, end.with) == (one, other) || (end.who, end.with) == (other, one);
-        self.talks
-            .ends
-            .iter()
-            .any(|(number, end)| is_between(end) && !self.talks.cuts.contains_key(number))
-    }
-
     pub(super) fn wake_sessions_of(&mut self, who: usize) {
         let ends = self.talks.ends.iter();
         let numbers: Vec<u64> = ends
-            .filter(|(_, end)| end.who == who)
+            .filter(|(_, end)| end.seat.who == who)
             .map(|(number, _)| *number)
             .collect();
         for number in numbers {
@@ -292,26 +309,37 @@ impl<P: Person> World<P> {
         }
     }
 
-    /// Whether two have a session, or need none.
-    pub(super) fn is_talking(&self, one: usize, other: usize) -> bool {
-        self.has_session(one, other) || self.is_quiet(one, other)
-    }
-
     /// Every session that is left has exchanged everything, and both sides know it.
     pub(super) fn all_are_in_step(&self) -> Result<(), String> {
         for end in self.talks.ends.values() {
-            let (who, with) = (end.who, end.with);
+            let (seat, with) = (end.seat, end.with);
             if !end
                 .status
                 .is_some_and(|status| status.is_exchanged && status.is_in_step)
             {
                 return Err(format!(
-                    "{who} does not see that {with} has all: {:?}",
+                    "{seat} does not see that {with} has all: {:?}",
                     end.status
                 ));
             }
         }
         Ok(())
+    }
+}
+
+impl Talks {
+    /// The first frame of a stream that is not answered yet, and whether a write ended with it.
+    pub(super) fn opening(&mut self, number: u64) -> Option<(Frame, bool)> {
+        let awaited = self.awaited.get_mut(&number)?;
+        let (frame, _, is_last) = awaited.frames.pop_front()?;
+        Some((frame, is_last))
+    }
+
+    /// Whether a session has exchanged everything, as far as it has told.
+    pub(super) fn is_settled(&self, number: u64) -> bool {
+        let end = self.ends.get(&number);
+        end.and_then(|end| end.status)
+            .is_some_and(|status| status.is_exchanged && status.is_in_step)
     }
 }
 
@@ -324,6 +352,16 @@ enum Branch {
 }
 
 impl End {
+    /// Tells the machine of what has been committed.
+    fn tell_commits(&mut self, sabotage: Option<Sabotage>) {
+        let commit = self.commits.borrow();
+        let is_skipped = sabotage == Some(Sabotage::SkipCommit)
+            && commit.heights.iter().any(|(_, head)| head.next == 3);
+        if !is_skipped {
+            self.exchange.committed(&commit);
+        }
+    }
+
     fn branches(&self) -> impl Iterator<Item = Branch> {
         let can_receive = !self.incoming.is_empty() && self.exchange.has_room();
         let can_send = self.under_way < self.window && self.exchange.has_bytes();
@@ -339,7 +377,7 @@ impl End {
 }
 
 /// The frames in one write.
-fn decode(mut bytes: &[u8]) -> VecDeque<(Frame, usize, bool)> {
+fn decode(mut bytes: &[u8]) -> VecDeque<Incoming> {
     let mut frames = VecDeque::new();
     while let Some((length, rest)) = bytes.split_at_checked(4) {
         let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;

@@ -4,16 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::deeds::Deeds;
 use super::files::Folder;
-use super::installation::Installation;
+use super::installation::{Installation, Part, Seat};
 use super::jobs::Outcome;
+use super::links::Links;
 use super::oracle::Oracle;
-use super::quiet::{Quiet, Summary};
 use super::talk::Talks;
 use super::{Person, Report, Sabotage};
 use crate::access::{DocumentKeys, DocumentSecret};
 use crate::identity::AuthorKey;
+use crate::network::{Action, Held};
 use crate::operation::Operation;
 use crate::sync::heights::Head;
 use crate::sync::session::Request;
@@ -23,8 +26,12 @@ use crate::testing::random::set_simulated_now_us;
 /// Installations in a schedule.
 const PEOPLE_MIN: usize = 3;
 const PEOPLE_MAX: usize = 7;
+/// Documents in a schedule.
+pub(super) const DOCUMENTS_MAX: usize = 3;
 /// Steps after which a schedule that does not come to rest has gone wrong.
 const STEPS_MAX: u64 = 200_000;
+/// How long trouble lasts after the last thing that anybody did.
+const TROUBLE: Duration = Duration::from_secs(90);
 /// When the clocks of all begin, microseconds since 1970.
 const BEGINNING_US: u64 = 1_800_000_000_000_000;
 
@@ -58,7 +65,7 @@ pub(super) enum Task {
     },
     /// A compaction is made: the end of the log it stands for, its incarnation and body.
     Compact {
-        who: usize,
+        seat: Seat,
         run: u32,
         made: (u64, u64, Vec<u8>),
     },
@@ -83,12 +90,32 @@ pub(super) enum Task {
     Expire {
         end: u64,
     },
-    Summary {
-        summary: Summary,
+    /// The hello of a connection has arrived.
+    Greeted {
+        side: u64,
     },
-    /// A session of two who differ begins.
-    Open {
-        pair: (usize, usize),
+    /// A side of a connection looks up.
+    Attend {
+        side: u64,
+    },
+    /// The same, because it is time to.
+    Due {
+        side: u64,
+    },
+    /// The store has been asked what is held.
+    Held {
+        side: u64,
+        action: Action,
+        held: Vec<Held>,
+    },
+    /// Bytes of a control stream arrive.
+    Control {
+        side: u64,
+        bytes: Vec<u8>,
+    },
+    /// A side notices that its connection is gone.
+    Lost {
+        side: u64,
     },
 }
 
@@ -107,10 +134,14 @@ impl Task {
             Self::Deliver { end, .. } => (8, *end),
             Self::Gone { end, .. } => (9, *end),
             Self::Expire { end } => (10, *end),
-            Self::Compact { who, .. } => (11, *who as u64),
+            Self::Compact { seat, .. } => (11, seat.who as u64),
             Self::Compare { end, .. } => (12, *end),
-            Self::Summary { summary } => (13, summary.to as u64),
-            Self::Open { pair } => (14, pair.0 as u64),
+            Self::Greeted { side } => (13, *side),
+            Self::Attend { side } => (14, *side),
+            Self::Due { side } => (15, *side),
+            Self::Held { side, .. } => (16, *side),
+            Self::Control { side, .. } => (17, *side),
+            Self::Lost { side } => (18, *side),
         }
     }
 }
@@ -119,11 +150,13 @@ impl Task {
 pub(super) struct World<P> {
     pub(super) random: Random,
     pub(super) now: Duration,
+    /// When it began, for machines that ask for such a time.
+    beginning: Instant,
     queue: BTreeMap<(Duration, u64), Task>,
     queued: u64,
     pub(super) people: Vec<Installation<P>>,
+    pub(super) links: Links,
     pub(super) talks: Talks,
-    pub(super) quiet: Quiet,
     pub(super) oracle: Oracle,
     pub(super) deeds: Deeds,
     pub(super) sabotage: Option<Sabotage>,
@@ -142,8 +175,10 @@ impl<P: Person> World<P> {
     ) -> Self {
         let mut random = Random::new(seed);
         let folder = Folder::new();
-        let secret = DocumentSecret::from_bytes(random.array());
-        let owner = DocumentKeys::for_writing(secret);
+        let documents = random.between(1, DOCUMENTS_MAX);
+        let owners: Vec<DocumentKeys> = (0..documents)
+            .map(|_| DocumentKeys::for_writing(DocumentSecret::from_bytes(random.array())))
+            .collect();
         let count = PEOPLE_MIN
             + random
                 .below(3)
@@ -151,26 +186,27 @@ impl<P: Person> World<P> {
         let people = (0..count)
             .map(|who| {
                 let key = AuthorKey::from_bytes(&random.array());
-                // The first two write; others may be able to read only, or not even that.
-                let keys = match random.below(10) {
-                    8 if who > 1 => owner.to_reading(),
-                    9 if who > 1 => Some(owner.to_replica()),
-                    _ => None,
-                };
-                let keys = keys.unwrap_or_else(|| owner.clone());
-                Installation::new(who, key, keys, person(), folder.path())
+                let owners = owners.iter().enumerate();
+                let parts = owners.filter_map(|(document, owner)| {
+                    let part =
+                        Self::draw_part(&mut random, Seat { who, document }, owner, &mut person);
+                    Some((document, part?))
+                });
+                let parts = parts.collect();
+                Installation::new(who, key, parts, folder.path())
             })
             .collect();
-        let deeds = Deeds::new(&mut random, count);
+        let deeds = Deeds::new(&mut random);
         let mut world = Self {
             random,
             now: Duration::ZERO,
+            beginning: Instant::now(),
             queue: BTreeMap::new(),
             queued: 0,
             people,
+            links: Links::default(),
             talks: Talks::default(),
-            quiet: Quiet::default(),
-            oracle: Oracle::new(count),
+            oracle: Oracle::default(),
             deeds,
             sabotage,
             trace: blake3::Hasher::new(),
@@ -186,6 +222,31 @@ impl<P: Person> World<P> {
         world
     }
 
+    /// What somebody has to do with a document: all with the first one, some with the others.
+    fn draw_part(
+        random: &mut Random,
+        seat: Seat,
+        owner: &DocumentKeys,
+        person: &mut impl FnMut() -> P,
+    ) -> Option<Part<P>> {
+        let is_first = seat.document == 0;
+        if !is_first && random.percent(35) {
+            return None;
+        }
+        // The first two write; others may be able to read only, or not even that.
+        let keys = match random.below(10) {
+            8 if seat.who > 1 => owner.to_reading(),
+            9 if seat.who > 1 => Some(owner.to_replica()),
+            _ => None,
+        };
+        Some(Part {
+            keys: keys.unwrap_or_else(|| owner.clone()),
+            person: person(),
+            // Some are joined later, while connections stand.
+            is_joined: is_first || random.percent(60),
+        })
+    }
+
     pub(super) fn report(&self) -> Report {
         Report {
             trace: *self.trace.finalize().as_bytes(),
@@ -199,20 +260,26 @@ impl<P: Person> World<P> {
 
     /// Plays the whole schedule and looks at what came of it.
     pub(super) fn play(&mut self) -> Result<(), String> {
-        self.settle()?;
+        self.settle(true)?;
         self.mend();
-        self.settle()?;
+        self.settle(false)?;
         self.connect_all();
         self.oracle.is_calm = true;
-        self.settle()?;
+        self.settle(false)?;
         let operations = self.look_at_the_end()?;
         self.report.operations = operations;
         Ok(())
     }
 
-    /// Goes on until nothing is due any more.
-    fn settle(&mut self) -> Result<(), String> {
-        while let Some(((when, _), task)) = self.queue.pop_first() {
+    /// Goes on until nothing is due any more, or until what is not mended has lasted for a while:
+    /// what fails for as long as a disk is full is tried again for as long.
+    fn settle(&mut self, is_troubled: bool) -> Result<(), String> {
+        while let Some(((when, number), task)) = self.queue.pop_first() {
+            let mending = self.deeds.over().filter(|_| is_troubled);
+            if mending.is_some_and(|over| when > over + TROUBLE) {
+                self.queue.insert((when, number), task);
+                break;
+            }
             self.now = when;
             set_simulated_now_us(self.now_us());
             self.report.steps += 1;
@@ -240,23 +307,29 @@ impl<P: Person> World<P> {
                 if let Some(running) = &mut self.people[who].running {
                     running.is_apply_due = false;
                 }
-                while self.people[who].apply() {}
+                for seat in self.seats_of(who) {
+                    while self.people[who].apply(seat.document) {}
+                }
             }
             Task::Outcome { who, run, outcome } if self.is_running(who, run) => {
-                self.finish(who, *outcome);
+                self.finish(*outcome);
             }
             Task::Turn { end } => self.turn(end),
             Task::Verify { end, batch } => self.verify(end, batch),
-            Task::Compact { who, run, made } if self.is_running(who, run) => {
-                self.publish_compaction(who, made);
+            Task::Compact { seat, run, made } if self.is_running(seat.who, run) => {
+                self.publish_compaction(seat, made);
             }
             Task::Compare { end, head } => self.compare(end, head),
             Task::Read { end, requests } => self.read(end, &requests),
             Task::Deliver { end, bytes } => self.deliver(end, &bytes),
             Task::Gone { end, reason } => self.end(end, reason),
             Task::Expire { end } => self.expire(end),
-            Task::Summary { summary } => self.take_summary(&summary),
-            Task::Open { pair } => self.open(pair),
+            Task::Greeted { side } => self.greeted(side),
+            Task::Attend { side } => self.attend(side),
+            Task::Due { side } => self.due(side),
+            Task::Held { side, action, held } => self.held(side, action, held),
+            Task::Control { side, bytes } => self.hear(side, &bytes),
+            Task::Lost { side } => self.lose(side),
             Task::Commit { .. }
             | Task::Apply { .. }
             | Task::Outcome { .. }
@@ -293,36 +366,72 @@ impl<P: Person> World<P> {
         BEGINNING_US + u64::try_from(self.now.as_micros()).unwrap_or(0)
     }
 
+    /// The time for machines that ask for it so.
+    pub(super) fn instant(&self) -> Instant {
+        self.beginning + self.now
+    }
+
+    /// Looks at a connection again at that time.
+    pub(super) fn when_due(&mut self, due: Instant, side: u64) {
+        let when = due.saturating_duration_since(self.beginning);
+        self.at(when, Task::Due { side });
+    }
+
     /// Everybody holds the same, and knows it.
     fn look_at_the_end(&mut self) -> Result<usize, String> {
-        let all: Vec<BTreeSet<_>> = self.people.iter().map(Installation::stored).collect();
-        for (who, held) in all.iter().enumerate() {
-            if *held != all[0] {
-                return Err(format!(
-                    "{who} holds {} operations and 0 holds {}",
-                    held.len(),
-                    all[0].len()
-                ));
-            }
+        let mut operations = 0;
+        for document in 0..DOCUMENTS_MAX {
+            operations += self.look_at_document(document)?;
         }
-        self.oracle.acknowledged_are_in(&all[0])?;
-        let mut states = Vec::new();
         for who in 0..self.people.len() {
-            while self.people[who].apply() {}
             self.check(who);
-            if self.people[who].keys.read_key().is_some() {
-                states.push(self.people[who].person.state());
-                let said = self.people[who].person.said();
-                self.oracle.all_was_kept(who, &said)?;
-            }
         }
         if let Some(broken) = self.oracle.broken.take() {
             return Err(broken);
         }
+        self.all_is_talked_about()?;
+        self.all_are_in_step()?;
+        Ok(operations)
+    }
+
+    fn look_at_document(&mut self, document: usize) -> Result<usize, String> {
+        let people = 0..self.people.len();
+        let there: Vec<usize> = people
+            .filter(|who| self.people[*who].has_joined(document))
+            .collect();
+        let all: Vec<BTreeSet<_>> = there
+            .iter()
+            .map(|who| self.people[*who].stored(document))
+            .collect();
+        let Some(first) = all.first() else {
+            return Ok(0);
+        };
+        for (who, held) in there.iter().zip(&all) {
+            if held != first {
+                return Err(format!(
+                    "{who} holds {} operations of document {document} and {} holds {}",
+                    held.len(),
+                    there[0],
+                    first.len()
+                ));
+            }
+        }
+        self.oracle.acknowledged_are_in(document, first)?;
+        let mut states = Vec::new();
+        for who in there {
+            while self.people[who].apply(document) {}
+            let Some(part) = self.people[who].parts.get_mut(&document) else {
+                continue;
+            };
+            if part.keys.read_key().is_some() {
+                states.push(part.person.state());
+                let said = part.person.said();
+                self.oracle.all_was_kept(Seat { who, document }, &said)?;
+            }
+        }
         if states.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err("the same operations lead to different states".into());
         }
-        self.all_are_in_step()?;
-        Ok(all[0].len())
+        Ok(first.len())
     }
 }

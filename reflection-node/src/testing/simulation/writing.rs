@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use super::installation::Seat;
 use super::jobs::{Outcome, Promise};
 use super::world::World;
 use super::{Person, Sabotage};
@@ -13,34 +14,41 @@ use crate::sync::heights::Head;
 
 impl<P: Person> World<P> {
     /// Publishes what somebody wrote, one body after the other.
-    pub(super) fn publish(&mut self, who: usize) {
-        let (now_us, run) = (self.now_us(), self.people[who].run);
+    pub(super) fn publish(&mut self, seat: Seat) {
+        let Seat { who, document } = seat;
+        let now_us = self.now_us();
         let sabotage = self.sabotage;
         let person = &mut self.people[who];
-        let Some(running) = &mut person.running else {
+        let own = person.id;
+        let (Some(running), Some(part)) = (&mut person.running, person.parts.get_mut(&document))
+        else {
             return;
         };
-        if running.is_publishing {
-            return;
-        }
-        if running.publishing.is_empty() {
-            running.publishing = person.person.take_changes().into();
-        }
-        let Some(body) = running.publishing.pop_front() else {
+        let Some(open) = running.open.get_mut(&document) else {
             return;
         };
-        running.is_publishing = true;
-        let (topic, own) = (person.keys.topic(), person.id);
+        if open.is_publishing {
+            return;
+        }
+        if open.publishing.is_empty() {
+            open.publishing = part.person.take_changes().into();
+        }
+        let Some(body) = open.publishing.pop_front() else {
+            return;
+        };
+        open.is_publishing = true;
+        let topic = part.keys.topic();
         let new = NewOperation {
             topic,
             kind: Kind::Edit,
-            incarnation: running.incarnation,
+            incarnation: open.incarnation,
             body: body.clone(),
             time_us: now_us,
             sequence: None,
         };
         let commits = Arc::clone(&running.commits);
         let lost = Outcome::Published {
+            seat,
             body: body.clone(),
             result: Err(StoreError::Closed.into()),
         };
@@ -54,7 +62,7 @@ impl<P: Person> World<P> {
                     && let Ok((published, ..)) = &published
                 {
                     let mut early = early.lock().unwrap_or_else(PoisonError::into_inner);
-                    early.push((who, published.id));
+                    early.push((seat, published.id));
                 }
                 published
             },
@@ -66,43 +74,49 @@ impl<P: Person> World<P> {
                     commits.committed(topic, published.position, heads, durability);
                 }
                 let result = result.map(|(published, head, _)| (published, head));
-                promise.keep(Outcome::Published { body, result });
+                promise.keep(Outcome::Published { seat, body, result });
             },
         );
-        debug_assert!(self.is_running(who, run));
         self.give(who, job);
     }
 
     pub(super) fn published(
         &mut self,
-        who: usize,
+        seat: Seat,
         body: Vec<u8>,
         result: Result<(Published, Head), PublishError>,
     ) {
+        let Seat { who, document } = seat;
         let person = &mut self.people[who];
-        let Some(running) = &mut person.running else {
+        let own = person.id;
+        let (Some(running), Some(part)) = (&mut person.running, person.parts.get_mut(&document))
+        else {
             return;
         };
-        running.is_publishing = false;
+        let Some(open) = running.open.get_mut(&document) else {
+            return;
+        };
+        open.is_publishing = false;
         match result {
             Ok((published, _)) => {
-                let own = person.id;
                 self.oracle
-                    .acknowledged(who, own, published.sequence, published.id);
-                while self.people[who].apply() {}
-                self.publish(who);
+                    .acknowledged(seat, own, published.sequence, published.id);
+                while self.people[who].apply(document) {}
+                self.publish(seat);
             }
             Err(error) => {
                 let mut bodies = vec![body];
-                bodies.extend(running.publishing.drain(..));
-                person.person.give_back(bodies);
+                bodies.extend(open.publishing.drain(..));
+                part.person.give_back(bodies);
                 match error {
                     PublishError::Store(_) => self.count().failed_writes += 1,
                     PublishError::OldIncarnation if self.oracle.is_copied(who) => {
-                        while self.people[who].apply() {}
-                        self.publish(who);
+                        while self.people[who].apply(document) {}
+                        self.publish(seat);
                     }
-                    error => self.oracle.breaks(format!("{who} cannot publish: {error}")),
+                    error => self
+                        .oracle
+                        .breaks(format!("{seat} cannot publish: {error}")),
                 }
             }
         }
@@ -111,15 +125,15 @@ impl<P: Person> World<P> {
     /// Publishes what was made of a whole log, unless the log has grown meanwhile.
     pub(super) fn publish_compaction(
         &mut self,
-        who: usize,
+        seat: Seat,
         (next, incarnation, body): (u64, u64, Vec<u8>),
     ) {
         let (now_us, is_late) = (self.now_us(), self.sabotage == Some(Sabotage::CompactLate));
-        let person = &self.people[who];
+        let person = &self.people[seat.who];
         let Some(running) = &person.running else {
             return;
         };
-        let (topic, own) = (person.keys.topic(), person.id);
+        let (topic, own) = (person.keys(seat.document).topic(), person.id);
         let new = NewOperation {
             topic,
             kind: Kind::Compaction,
@@ -130,6 +144,7 @@ impl<P: Person> World<P> {
         };
         let commits = Arc::clone(&running.commits);
         let lost = Outcome::Compacted {
+            seat,
             result: Err(StoreError::Closed.into()),
         };
         let promise = Promise::new(running, lost);
@@ -143,23 +158,25 @@ impl<P: Person> World<P> {
                     commits.committed(topic, published.position, [(own, *head)], durability);
                 }
                 let result = result.map(|(published, ..)| published);
-                promise.keep(Outcome::Compacted { result });
+                promise.keep(Outcome::Compacted { seat, result });
             },
         );
-        self.give(who, job);
+        self.give(seat.who, job);
     }
 
-    pub(super) fn compacted(&mut self, who: usize, result: Result<Published, PublishError>) {
+    pub(super) fn compacted(&mut self, seat: Seat, result: Result<Published, PublishError>) {
         match result {
             Ok(published) => {
-                let own = self.people[who].id;
+                let own = self.people[seat.who].id;
                 self.oracle
-                    .acknowledged(who, own, published.sequence, published.id);
+                    .acknowledged(seat, own, published.sequence, published.id);
                 self.count().compactions += 1;
             }
             Err(PublishError::Overtaken) => {}
             Err(PublishError::Store(_)) => self.count().failed_writes += 1,
-            Err(error) => self.oracle.breaks(format!("{who} cannot compact: {error}")),
+            Err(error) => self
+                .oracle
+                .breaks(format!("{seat} cannot compact: {error}")),
         }
     }
 }

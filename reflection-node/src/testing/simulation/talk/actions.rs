@@ -10,6 +10,7 @@ use crate::sync::driver::is_forked;
 use crate::sync::exchange::Action;
 use crate::sync::heights::Head;
 use crate::sync::session::Request;
+use crate::testing::simulation::installation::Seat;
 use crate::testing::simulation::jobs::{examine_job, mend_job, store_job};
 use crate::testing::simulation::world::{Task, World};
 use crate::testing::simulation::{Person, Sabotage};
@@ -19,7 +20,12 @@ impl<P: Person> World<P> {
         let Some(end) = self.talks.ends.get_mut(&number) else {
             return;
         };
-        let (who, with, remote) = (end.who, end.with, end.remote);
+        let (seat, with, remote) = (end.seat, end.with, end.remote);
+        let Seat { who, document } = seat;
+        let there = Seat {
+            who: with,
+            document,
+        };
         match action {
             Action::Verify(batch) => self.after_ms(5, Task::Verify { end: number, batch }),
             Action::Read(requests) => self.after_ms(
@@ -30,17 +36,17 @@ impl<P: Person> World<P> {
                 },
             ),
             Action::Store(batch) => {
-                if let Some(job) = store_job(&self.people[who], number, batch) {
+                if let Some(job) = store_job(&self.people[who], document, number, batch) {
                     self.give(who, job);
                 }
             }
             Action::Status(status) => {
                 end.status = Some(status);
                 if status.is_in_step {
-                    let ours = self.people[who].held(status.position);
-                    if !self.oracle.has_held(with, &ours) {
+                    let ours = self.people[who].held(document, status.position);
+                    if !self.oracle.has_held(there, &ours) {
                         self.oracle
-                            .breaks(format!("{who} claims falsely that {with} has all"));
+                            .breaks(format!("{seat} claims falsely that {with} has all"));
                     }
                 }
             }
@@ -51,13 +57,13 @@ impl<P: Person> World<P> {
                     .get(&remote)
                     .cloned()
                     .unwrap_or_default();
-                if !self.oracle.has_held(who, &theirs) {
+                if !self.oracle.has_held(seat, &theirs) {
                     self.oracle
-                        .breaks(format!("{who} finished early with {with}"));
+                        .breaks(format!("{seat} finished early with {with}"));
                 }
             }
             Action::Examine(evidence) => {
-                if let Some(job) = examine_job(&self.people[who], number, evidence) {
+                if let Some(job) = examine_job(&self.people[who], document, number, evidence) {
                     self.give(who, job);
                 }
             }
@@ -66,31 +72,35 @@ impl<P: Person> World<P> {
                 end.exchange.mended();
             }
             Action::Mend(branch) => {
-                if let Some(job) = mend_job(&self.people[who], number, branch) {
+                if let Some(job) = mend_job(&self.people[who], document, number, branch) {
                     self.give(who, job);
                 }
             }
             Action::Emit(_) => {}
-            Action::Confirm(confirmed) => self.confirm(who, with, confirmed),
+            Action::Confirm(confirmed) => self.confirm(seat, with, confirmed),
         }
     }
 
-    pub(super) fn confirm(&mut self, who: usize, with: usize, confirmed: u64) {
+    pub(super) fn confirm(&mut self, seat: Seat, with: usize, confirmed: u64) {
+        let Seat { who, document } = seat;
         let own = self.people[who].id;
-        let ours = self.people[who].operations().iter();
+        let ours = self.people[who].operations(document);
         let confirmed_ids = ours
             .filter(|placed| placed.author == own && placed.sequence < confirmed)
             .map(|placed| placed.id)
             .collect();
-        if !self.oracle.has_held(with, &confirmed_ids) {
+        let there = Seat {
+            who: with,
+            document,
+        };
+        if !self.oracle.has_held(there, &confirmed_ids) {
             self.oracle
-                .breaks(format!("{who} writes down what {with} never had"));
+                .breaks(format!("{seat} writes down what {with} never had"));
         }
         let peer = self.people[with].id;
-        let Some(running) = &self.people[who].running else {
+        let Some(row) = self.people[who].open(document).map(|open| open.row) else {
             return;
         };
-        let row = running.row;
         let job = Job::new(
             Durability::Refetchable,
             move |connection, _| peers::confirm(connection, row, &peer, confirmed),
@@ -103,12 +113,12 @@ impl<P: Person> World<P> {
         let Some(end) = self.talks.ends.get_mut(&number) else {
             return;
         };
-        let person = &self.people[end.who];
-        let Some(running) = &person.running else {
+        let person = &self.people[end.seat.who];
+        let (Some(running), Some(open)) = (&person.running, person.open(end.seat.document)) else {
             return;
         };
         let connection = &running.committer.connection;
-        let is_forked = is_forked(connection, running.row, &person.id, &head).unwrap();
+        let is_forked = is_forked(connection, open.row, &person.id, &head).unwrap();
         end.exchange.compared(is_forked);
         self.act(number);
     }
@@ -161,7 +171,7 @@ impl<P: Person> World<P> {
             return;
         };
         let (verified, refused) = verify_batch(
-            &self.people[end.who].keys,
+            self.people[end.seat.who].keys(end.seat.document),
             &mut VerifyingKeys::default(),
             batch,
         );
@@ -179,14 +189,15 @@ impl<P: Person> World<P> {
         let Some(end) = self.talks.ends.get_mut(&number) else {
             return;
         };
-        let Some(running) = &self.people[end.who].running else {
+        let Seat { who, document } = end.seat;
+        let person = &self.people[who];
+        let (Some(running), Some(open)) = (&person.running, person.open(document)) else {
             return;
         };
-        let recent = running
-            .commits
-            .recent(&self.people[end.who].keys.topic(), requests);
+        let topic = person.keys(document).topic();
+        let recent = running.commits.recent(&topic, requests);
         let found = recent.map_or_else(
-            || operations::ranges(&running.committer.connection, running.row, requests),
+            || operations::ranges(&running.committer.connection, open.row, requests),
             Ok,
         );
         let found = match found {
@@ -199,6 +210,7 @@ impl<P: Person> World<P> {
         };
         for operation in &found {
             self.oracle.is_public(
+                document,
                 operation.author(),
                 operation.header().sequence,
                 operation.id(),
@@ -222,7 +234,7 @@ impl<P: Person> World<P> {
         };
         match result {
             Ok(ingested) => {
-                let who = end.who;
+                let who = end.seat.who;
                 let untaken = ingested.forks.iter().map(|(author, _)| author);
                 let mut untaken = untaken.chain(ingested.refused.iter().map(|(author, _)| author));
                 if untaken.any(|author| !self.oracle.is_a_copy(author)) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! How sessions end: out of time, with nothing left to do, with a connection, with a process.
 
-use super::{DELAY_MS, NOTICE_MS};
+use super::DELAY_MS;
 use crate::sync::exchange::Action;
 use crate::testing::simulation::Person;
+use crate::testing::simulation::links::Ended;
 use crate::testing::simulation::world::{Task, World};
 
 impl<P: Person> World<P> {
@@ -28,59 +29,77 @@ impl<P: Person> World<P> {
         let Some(mut end) = self.talks.ends.remove(&number) else {
             return;
         };
-        end.exchange.committed(&end.commits.borrow());
-        let is_settled = end.exchange.is_settled();
+        end.commits.mark_unchanged();
+        end.tell_commits(self.sabotage);
         let since = self.now.saturating_sub(end.started);
         let actions = end.exchange.end(since, &reason);
-        let (who, with, remote) = (end.who, end.with, end.remote);
+        let is_in_step = end.exchange.is_settled();
+        let (seat, with, position) = (end.seat, end.with, end.commits.borrow().position);
         for action in actions {
             if let Action::Confirm(confirmed) = action
-                && self.people[who].running.is_some()
+                && self.people[seat.who].running.is_some()
             {
-                self.confirm(who, with, confirmed);
+                self.confirm(seat, with, confirmed);
             }
         }
-        self.cut(remote);
-        if self.talks.hushed.remove(&number) {
-            self.hushed(who, with, is_settled);
+        if is_in_step {
+            self.is_equal(seat, with, position);
+        }
+        if self.is_whole(end.side) {
+            self.cut(end.remote);
+        }
+        let ended = Ended {
+            topic: self.people[seat.who].keys(seat.document).topic(),
+            number,
+            is_in_step,
+            commits: end.commits,
+        };
+        self.session_ended(end.side, ended);
+    }
+
+    /// All sessions of one side of a connection end.
+    pub(in crate::testing::simulation) fn end_all_of(&mut self, side: u64, reason: &'static str) {
+        let ends = self.talks.ends.iter();
+        let numbers: Vec<u64> = ends
+            .filter(|(_, end)| end.side == side)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in numbers {
+            self.end(number, reason);
         }
     }
 
     /// A session that has nothing left to do ends, and both know why.
     pub(in crate::testing::simulation) fn hush_some_session(&mut self) {
-        let settled: Vec<(u64, u64)> = self
+        let settled: Vec<u64> = self
             .talks
             .ends
             .iter()
             .filter(|(number, end)| {
-                end.who == self.in_order(end.who, end.with).0
-                    && end.exchange.is_settled()
-                    && self.talks.ends.contains_key(&end.remote)
-                    && !self.talks.cuts.contains_key(*number)
+                self.people[end.seat.who].id < self.people[end.with].id
+                    && self.talks.is_settled(**number)
             })
-            .map(|(number, end)| (*number, end.remote))
+            .map(|(number, _)| *number)
             .collect();
-        if settled.is_empty() {
-            return;
+        if !settled.is_empty() {
+            let number = settled[self.random.below(settled.len())];
+            self.end(number, "there is nothing left to do");
         }
-        let (number, remote) = settled[self.random.below(settled.len())];
-        self.talks.hushed.extend([number, remote]);
-        self.end(number, "there is nothing left to do");
     }
 
     /// What is under way to one side arrives up to some moment, and some time later it notices.
-    fn cut(&mut self, number: u64) {
+    pub(super) fn cut(&mut self, number: u64) {
         let cut = self.now + self.delay_ms(DELAY_MS);
         let known = self.talks.cuts.entry(number).or_insert(cut);
         *known = cut.min(*known);
         self.talks.awaited.remove(&number);
         if self.talks.ends.contains_key(&number) {
-            let notice = cut + self.delay_ms(NOTICE_MS);
+            let notice = cut + self.delay_ms(DELAY_MS);
             self.at(
                 notice,
                 Task::Gone {
                     end: number,
-                    reason: "the connection is lost",
+                    reason: "the stream is lost",
                 },
             );
         }
@@ -97,36 +116,8 @@ impl<P: Person> World<P> {
         self.cut(remote);
     }
 
-    pub(in crate::testing::simulation) fn cut_sessions_between(
-        &mut self,
-        one: usize,
-        other: usize,
-    ) {
-        let pair = self.in_order(one, other);
-        self.forget_quiet(|first, second| (first, second) == pair);
-        let ends = self.talks.ends.iter();
-        let numbers: Vec<u64> = ends
-            .filter(|(_, end)| {
-                (end.who, end.with) == (one, other) || (end.who, end.with) == (other, one)
-            })
-            .map(|(number, _)| *number)
-            .collect();
-        for number in numbers {
-            self.cut(number);
-        }
-    }
-
     /// The process of somebody is gone, and its sessions with it.
     pub(in crate::testing::simulation) fn forget_sessions_of(&mut self, who: usize) {
-        self.forget_quiet(|one, other| one == who || other == who);
-        let ends = self.talks.ends.iter();
-        let gone: Vec<(u64, u64)> = ends
-            .filter(|(_, end)| end.who == who)
-            .map(|(number, end)| (*number, end.remote))
-            .collect();
-        for (number, remote) in gone {
-            self.talks.ends.remove(&number);
-            self.cut(remote);
-        }
+        self.talks.ends.retain(|_, end| end.seat.who != who);
     }
 }

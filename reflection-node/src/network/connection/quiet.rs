@@ -1,38 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Documents of a connection that have no stream: compared in bulk, opened when they differ.
+//! Documents of a connection that have no stream: what is held of them, and how their sessions ended.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::endpoint::SendStream;
 use tokio::time::Instant;
 
-use super::connection::{Finished, Served, say};
-use super::plan::Step;
+use super::{Finished, Served};
 use crate::access::{DocumentKeys, TopicId};
+use crate::network::control::{After, Held, SessionEnd};
 use crate::replication::progress;
 use crate::shared::PeerStatus;
 use crate::store::documents::DocumentRow;
 use crate::store::operations::Position;
 use crate::store::{Durability, StoreError, operations, peers};
 use crate::sync::driver::next_number;
-use crate::sync::frame::{Frame, Token};
-use crate::sync::heights::Heights;
-use crate::sync::summary::Mark;
 
 /// How long it is waited for the disk before it is said what is held.
 const DISK_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What is held here of a document, on the disk.
-pub(super) struct Held {
-    topic: TopicId,
-    row: DocumentRow,
-    keys: DocumentKeys,
-    heights: Heights,
-    /// Up to where everything that was committed is in it.
-    position: Position,
-}
 
 impl Served {
     /// What is held of documents now; those that cannot be read are left out. All of it is on the
@@ -79,53 +65,11 @@ impl Served {
         }
     }
 
-    /// Says what is held here.
-    pub(super) fn summary(&self, held: &[Held]) -> Frame {
-        Frame::Summary {
-            marks: held
-                .iter()
-                .filter_map(|held| {
-                    let token = self.matching.token_of(&held.topic)?;
-                    Some((token, self.matching.own_mark(&held.keys, &held.heights)))
-                })
-                .collect(),
-        }
-    }
-
-    /// Takes a summary of the peer. The side that opens answers with its own for what is equal, so
-    /// that the other one knows too.
-    pub(super) async fn compare(
-        &mut self,
-        marks: &[(Token, Mark)],
-        send: &mut SendStream,
-    ) -> Result<(), String> {
-        let named: Vec<(TopicId, Mark)> = marks
-            .iter()
-            .filter_map(|(token, mark)| Some((self.matching.common_topic_of(token)?, *mark)))
-            .collect();
-        let topics: Vec<TopicId> = named.iter().map(|(topic, _)| *topic).collect();
-        let theirs: std::collections::HashMap<TopicId, Mark> = named.into_iter().collect();
-        let (mut equal, now) = (Vec::new(), Instant::now());
-        for held in self.held(&topics).await {
-            let expected = self.matching.equal_mark(&held.keys, &held.heights);
-            if theirs.get(&held.topic) == Some(&expected) {
-                equal.push(held);
-            } else if self.shared.id < self.peer {
-                self.plan.announced(&held.topic, now);
-            } else {
-                self.plan.news(&held.topic, now);
-            }
-        }
-        equal.retain(|held| self.plan.equal(&held.topic));
-        if self.shared.id < self.peer && !equal.is_empty() {
-            say(send, &self.summary(&equal)).await?;
-        }
-        self.note_quiet(equal);
-        Ok(())
-    }
-
     /// Takes note that the peer holds the same as is held here.
-    fn note_quiet(&mut self, equal: Vec<Held>) {
+    pub(super) fn note_quiet(&mut self, equal: Vec<Held>) {
+        if equal.is_empty() {
+            return;
+        }
         let number = next_number();
         let numbered: Vec<(TopicId, u64)> = equal.iter().map(|held| (held.topic, number)).collect();
         self.quiet.extend(numbered.iter().copied());
@@ -161,7 +105,7 @@ impl Served {
     pub(super) fn grew(&mut self, topics: &HashSet<TopicId>) {
         let now = Instant::now();
         for topic in topics {
-            if !self.plan.news(topic, now) {
+            if !self.control.grew(topic, now) {
                 continue;
             }
             // Until a session has said otherwise the peer lacks what is new.
@@ -190,48 +134,17 @@ impl Served {
         if outcome.is_breach {
             return Err("the peer broke the rules".into());
         }
-        if !self.plan.knows(&topic) {
-            // Left meanwhile: what the session said of the peer at its end does not hold.
-            self.shared.set_status(topic, self.peer, number, None);
-            return Ok(());
-        }
         let now = Instant::now();
-        if self.plan.ended(topic, number, outcome.is_in_step, now) {
-            self.quiet.insert(topic, number);
-        }
-        Ok(())
-    }
-
-    /// Does what the plan says.
-    pub(super) async fn follow_plan(&mut self, send: &mut SendStream) -> Result<(), String> {
-        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
-        let is_settled = |topic: &TopicId| {
-            shared
-                .status_of(topic, &peer)
-                .is_some_and(|status| status.is_exchanged && status.is_in_step)
+        let end = SessionEnd {
+            is_in_step: outcome.is_in_step,
+            is_overtaken: outcome.commits.has_changed().unwrap_or(false),
         };
-        let steps = self.plan.steps(Instant::now(), is_settled);
-        let mut tokens = Vec::new();
-        for step in steps {
-            match step {
-                Step::Open(topic) => {
-                    if self.open(topic).await.is_none() {
-                        self.plan.failed_to_open(topic, Instant::now());
-                    }
-                }
-                Step::Announce(topic) => tokens.extend(self.matching.token_of(&topic)),
-                Step::Close(topic, number) => {
-                    if let Some((present, session)) = self.sessions.get(&topic)
-                        && *present == number
-                    {
-                        session.cancel();
-                    }
-                }
+        match self.control.ended(topic, number, end, now) {
+            After::Left => self.shared.set_status(topic, self.peer, number, None),
+            After::Quiet => {
+                self.quiet.insert(topic, number);
             }
-        }
-        for chunk in tokens.chunks(crate::sync::frame::MARKS_PER_FRAME_MAX) {
-            let tokens = chunk.to_vec();
-            say(send, &Frame::Changed { tokens }).await?;
+            After::Unsettled => {}
         }
         Ok(())
     }
