@@ -49,7 +49,7 @@ impl Task {
 }
 
 /// What follows from a frame.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     Nothing,
     /// The replica proved the ticket. It keeps what we believe it does, or else is to be asked.

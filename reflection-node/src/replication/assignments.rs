@@ -13,9 +13,7 @@ use rusqlite::{Connection, params};
 
 pub(crate) use self::overview::{all, has_room, keepers};
 pub(super) use self::overview::{one, operations_here};
-pub(super) use self::telling::{
-    acknowledged, answered, dropped, due, lost, met, retry_refused, secret, set_trouble, taken,
-};
+pub(super) use self::telling::{acknowledged, due, heard, secret, set_trouble, taken};
 use super::ticket::Ticket;
 use crate::access::{Access, TopicId};
 use crate::identity::AuthorId;
@@ -306,10 +304,7 @@ pub(crate) fn forget_peer(connection: &Connection, peer: &AuthorId) -> Result<bo
 }
 
 /// Forgets a replica to which nothing is left to be said. `false` while something is.
-pub(super) fn forget_finished(
-    connection: &Connection,
-    replica: &AuthorId,
-) -> Result<bool, StoreError> {
+fn forget_finished(connection: &Connection, replica: &AuthorId) -> Result<bool, StoreError> {
     Ok(connection
         .prepare_cached(
             "DELETE FROM replicas WHERE endpoint = ?1 AND NOT is_library AND NOT EXISTS

@@ -28,6 +28,8 @@ pub(crate) mod hosting;
 pub(crate) mod progress;
 mod proof;
 pub(crate) mod quota;
+#[cfg(all(test, feature = "testing"))]
+mod talk_tests;
 #[cfg(test)]
 mod tests;
 mod ticket;

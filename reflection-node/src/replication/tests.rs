@@ -5,6 +5,7 @@
 use rusqlite::{Connection, params};
 use zeroize::Zeroizing;
 
+use super::assigner::{Heard, Task};
 use super::assignments::{self, AssignmentState};
 use super::quota::{self, Room};
 use super::{ReplicaOffer, Shortage, Ticket, hosting};
@@ -43,9 +44,15 @@ fn assigned() -> (Connection, AuthorId, TopicId) {
     let replica = ticket.replica();
     assignments::add_replica(&connection, &ticket, "attic").unwrap();
     assignments::assign(&connection, &replica, &topic).unwrap();
-    assignments::met(&connection, &replica, 5).unwrap();
-    assignments::answered(&connection, &replica, &topic, AssignmentState::Taken).unwrap();
+    let is_as_believed = true;
+    assert!(!hears(&connection, &Heard::Proved { is_as_believed }));
+    assert!(!hears(&connection, &Heard::Taken(topic)));
     (connection, replica, topic)
+}
+
+/// The replica says something; gives whether nothing is left to be said to it.
+fn hears(connection: &Connection, heard: &Heard) -> bool {
+    assignments::heard(connection, &ticket(1).replica(), heard, 5).unwrap()
 }
 
 fn state(connection: &Connection, replica: &AuthorId, topic: &TopicId) -> Option<AssignmentState> {
@@ -75,13 +82,12 @@ fn a_withdrawn_document_stays_as_a_tombstone_until_it_is_dropped() {
     assert!(assignments::forget_peer(&connection, &replica).unwrap());
     assert!(!is_in_address_book(&connection, &replica));
     // An answer to what was told before does not bring it back.
-    assignments::answered(&connection, &replica, &topic, AssignmentState::Taken).unwrap();
+    assert!(!hears(&connection, &Heard::Taken(topic)));
     assert_eq!(
         state(&connection, &replica, &topic),
         Some(AssignmentState::Withdrawn)
     );
-    assignments::dropped(&connection, &replica, &topic).unwrap();
-    assert!(assignments::forget_finished(&connection, &replica).unwrap());
+    assert!(hears(&connection, &Heard::Dropped(topic)));
     assert!(assignments::all(&connection).unwrap().is_empty());
 }
 
@@ -106,7 +112,7 @@ fn deleting_a_document_withdraws_it_everywhere() {
     );
     let due = assignments::due(&connection, &replica, 9).unwrap();
     assert_eq!(due.len(), 1);
-    assert!(matches!(due[0], super::assigner::Task::Withdraw(it) if it == topic));
+    assert!(matches!(due[0], Task::Withdraw(it) if it == topic));
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
-use super::{AssignmentState, forget_confirmed, key};
+use super::{AssignmentState, forget_confirmed, forget_finished, key};
 use crate::access::TopicId;
 use crate::identity::AuthorId;
-use crate::replication::assigner::Task;
+use crate::replication::assigner::{Heard, Task};
 use crate::replication::ticket::GrantSecret;
 use crate::store::StoreError;
 use crate::store::documents::{self, to_sql};
@@ -71,8 +71,35 @@ pub(in crate::replication) fn due(
     Ok(tasks)
 }
 
+/// Writes down what a replica said. `true` where nothing is left to be said to it, ever.
+pub(in crate::replication) fn heard(
+    connection: &Connection,
+    replica: &AuthorId,
+    heard: &Heard,
+    now_us: u64,
+) -> Result<bool, StoreError> {
+    match heard {
+        Heard::Nothing | Heard::Storage(Some(_)) => {}
+        Heard::Proved { .. } => {
+            met(connection, replica, now_us)?;
+            retry_refused(connection, replica)?;
+        }
+        Heard::Lost(topics) => lost(connection, replica, topics)?,
+        Heard::Taken(topic) => answered(connection, replica, topic, AssignmentState::Taken)?,
+        Heard::Refused(topic, _) => {
+            answered(connection, replica, topic, AssignmentState::Refused)?;
+        }
+        Heard::Dropped(topic) => {
+            dropped(connection, replica, topic)?;
+            return forget_finished(connection, replica);
+        }
+        Heard::Storage(None) => retry_refused(connection, replica)?,
+    }
+    Ok(false)
+}
+
 /// Takes note of how an assignment stands, unless it was changed here meanwhile.
-pub(in crate::replication) fn answered(
+fn answered(
     connection: &Connection,
     replica: &AuthorId,
     topic: &TopicId,
@@ -92,11 +119,7 @@ pub(in crate::replication) fn answered(
 }
 
 /// Removes the tombstone of a document that the replica has dropped.
-pub(in crate::replication) fn dropped(
-    connection: &Connection,
-    replica: &AuthorId,
-    topic: &TopicId,
-) -> Result<(), StoreError> {
+fn dropped(connection: &Connection, replica: &AuthorId, topic: &TopicId) -> Result<(), StoreError> {
     let values = params![replica.as_bytes().as_slice(), topic.as_bytes().as_slice()];
     let dropped = connection
         .prepare_cached(
@@ -111,11 +134,7 @@ pub(in crate::replication) fn dropped(
 }
 
 /// Has documents told again that the replica has lost.
-pub(in crate::replication) fn lost(
-    connection: &Connection,
-    replica: &AuthorId,
-    topics: &[TopicId],
-) -> Result<(), StoreError> {
+fn lost(connection: &Connection, replica: &AuthorId, topics: &[TopicId]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "UPDATE replica_assignments SET state = 0, acknowledged = 0
          WHERE endpoint = ?1 AND topic = ?2 AND state = 1",
@@ -130,10 +149,7 @@ pub(in crate::replication) fn lost(
 }
 
 /// Has documents told again that were refused.
-pub(in crate::replication) fn retry_refused(
-    connection: &Connection,
-    replica: &AuthorId,
-) -> Result<(), StoreError> {
+fn retry_refused(connection: &Connection, replica: &AuthorId) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE replica_assignments SET state = 0 WHERE endpoint = ?1 AND state = 3",
@@ -143,11 +159,7 @@ pub(in crate::replication) fn retry_refused(
 }
 
 /// Takes note that a replica proved the ticket.
-pub(in crate::replication) fn met(
-    connection: &Connection,
-    replica: &AuthorId,
-    now_us: u64,
-) -> Result<(), StoreError> {
+fn met(connection: &Connection, replica: &AuthorId, now_us: u64) -> Result<(), StoreError> {
     connection
         .prepare_cached("UPDATE replicas SET contact_us = ?2, trouble = NULL WHERE endpoint = ?1")?
         .execute(params![replica.as_bytes().as_slice(), to_sql(now_us)])?;

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::endpoint::{Connection, SendStream};
+use iroh::endpoint::SendStream;
+use rusqlite::Connection;
 use tokio::io::BufReader;
 use tokio::time::Instant;
 
@@ -15,8 +16,9 @@ use crate::access::TopicId;
 use crate::events::Event;
 use crate::identity::AuthorId;
 use crate::network::PeersHandle;
+use crate::pipeline::Processor;
 use crate::replication::assigner::{Assigner, Heard, TalkError, Task};
-use crate::replication::assignments::{self, AssignmentState};
+use crate::replication::assignments;
 use crate::replication::proof::Ends;
 use crate::replication::ticket::GrantSecret;
 use crate::shared::{Shared, now_us};
@@ -37,7 +39,7 @@ const TASKS_READ: usize = 128;
 /// Tells a peer of the assignments that it is to keep, for as long as the connection stands.
 pub(super) async fn assign(
     shared: Arc<Shared>,
-    connection: Connection,
+    connection: iroh::endpoint::Connection,
     peer: AuthorId,
     salts: Salts,
     peers: PeersHandle,
@@ -148,7 +150,7 @@ impl Assigning {
     /// Ends well only when nothing is left to be said to the replica, ever.
     async fn run(
         &mut self,
-        connection: &Connection,
+        connection: &iroh::endpoint::Connection,
         secret: GrantSecret,
         ends: Ends,
     ) -> Result<(), DriverError> {
@@ -249,59 +251,38 @@ impl Assigning {
     }
 
     async fn heard(&mut self, heard: Heard) -> Result<(), DriverError> {
-        let replica = self.replica;
-        match heard {
-            Heard::Nothing => {}
+        let (replica, noted) = (self.replica, heard.clone());
+        let durability = match &heard {
+            Heard::Nothing => return Ok(()),
             Heard::Proved { .. } => {
                 let _ = self.tell.try_send(Told::Acquainted);
-                self.note(move |connection| {
-                    assignments::met(connection, &replica, now_us())?;
-                    assignments::retry_refused(connection, &replica)
-                })
-                .await?;
-            }
-            Heard::Lost(topics) => {
-                self.note(move |connection| assignments::lost(connection, &replica, &topics))
-                    .await?;
-                self.is_read = false;
-            }
-            Heard::Taken(topic) => {
-                self.note(move |connection| {
-                    assignments::answered(connection, &replica, &topic, AssignmentState::Taken)
-                })
-                .await?;
-                self.is_read = false;
-                self.progress(topic).await?;
-            }
-            Heard::Refused(topic, shortage) => {
-                self.note(move |connection| {
-                    assignments::answered(connection, &replica, &topic, AssignmentState::Refused)
-                })
-                .await?;
-                self.trouble(Some(shortage.to_string())).await;
+                Durability::Refetchable
             }
             Heard::Dropped(topic) => {
-                self.shared.replication.progress.forget(replica, topic);
-                self.is_over = self
-                    .shared
-                    .writer
-                    .run::<_, StoreError, _>(Durability::Durable, move |connection, _| {
-                        assignments::dropped(connection, &replica, &topic)?;
-                        assignments::forget_finished(connection, &replica)
-                    })
-                    .await?;
-                self.is_read = false;
-                self.progress(topic).await?;
+                self.shared.replication.progress.forget(replica, *topic);
+                Durability::Durable
             }
+            // What is noted here can be asked again, so that nobody waits for the disk.
+            _ => Durability::Refetchable,
+        };
+        let note = move |connection: &Connection, _: &mut Processor| {
+            assignments::heard(connection, &replica, &noted, now_us())
+        };
+        let writer = &self.shared.writer;
+        self.is_over = writer.run::<_, StoreError, _>(durability, note).await?;
+        let changes_nothing = matches!(
+            heard,
+            Heard::Proved { .. } | Heard::Refused(..) | Heard::Storage(Some(_))
+        );
+        self.is_read &= changes_nothing;
+        match heard {
+            Heard::Taken(topic) | Heard::Dropped(topic) => self.progress(topic).await?,
+            Heard::Refused(_, shortage) => self.trouble(Some(shortage.to_string())).await,
             Heard::Storage(shortage) => {
-                if shortage.is_none() {
-                    self.note(move |connection| assignments::retry_refused(connection, &replica))
-                        .await?;
-                    self.is_read = false;
-                }
                 self.trouble(shortage.map(|shortage| shortage.to_string()))
                     .await;
             }
+            Heard::Nothing | Heard::Proved { .. } | Heard::Lost(_) => {}
         }
         Ok(())
     }
@@ -326,11 +307,11 @@ impl Assigning {
     /// Writes down and tells why the replica takes nothing, or that it does again.
     async fn trouble(&self, trouble: Option<String>) {
         let (replica, noted) = (self.replica, trouble.clone());
-        let result = self
-            .note(move |connection| {
-                assignments::set_trouble(connection, &replica, noted.as_deref())
-            })
-            .await;
+        let note = move |connection: &Connection, _: &mut Processor| {
+            assignments::set_trouble(connection, &replica, noted.as_deref())
+        };
+        let writer = &self.shared.writer;
+        let result: Result<(), StoreError> = writer.run(Durability::Refetchable, note).await;
         if let Err(error) = result {
             tracing::debug!(%error, "a replica's trouble was not noted");
         }
@@ -338,18 +319,5 @@ impl Assigning {
             replica,
             reason: trouble,
         });
-    }
-
-    /// What is noted here can be asked again, so that nobody waits for the disk.
-    async fn note(
-        &self,
-        job: impl FnOnce(&rusqlite::Connection) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), StoreError> {
-        self.shared
-            .writer
-            .run(Durability::Refetchable, move |connection, _| {
-                job(connection)
-            })
-            .await
     }
 }
