@@ -123,7 +123,7 @@ impl Scene {
         let mut due = Vec::new();
         if talk.assigner.has_room() {
             due = assignments::due(&self.ours, &replica, 4).unwrap();
-            due.retain(|task| !talk.assigner.is_in_flight(&task.topic()));
+            due.retain(|due| !talk.assigner.is_in_flight(&due.topic()));
         }
         let can = [
             !talk.to_replica.is_empty(),
@@ -144,8 +144,8 @@ impl Scene {
                 self.assigner_hears(frame);
             }
             _ => {
-                let task: Task = due.swap_remove(0);
-                let frame = talk.assigner.tell(task);
+                let next: Task = due.swap_remove(0);
+                let frame = talk.assigner.tell(next);
                 talk.to_replica.push_back(over_the_wire(&frame));
             }
         }
