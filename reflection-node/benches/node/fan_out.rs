@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Many people write in one document at the same time, all of them found through one.
+//! Many people write in one document at the same time, all of them found through one, or each
+//! connected with each, as on one local network.
 //!
 //! All nodes are in this process and so share its cores and one disk, which no people do; their
 //! data is in memory, because a single disk would have to sync for all of them.
@@ -12,9 +13,11 @@ use reflection_node::access::TopicId;
 use reflection_node::pipeline::DocumentStream;
 
 use super::measure::{Row, at_share, progress, shown};
-use super::person::{KEYSTROKE_BYTES, PATIENCE, Person, Place, processor_time};
+use super::person::{KEYSTROKE_BYTES, PATIENCE, Person, Place, loopback_bytes, processor_time};
 
 const PEOPLE: [usize; 5] = [2, 10, 25, 50, 100];
+/// Where each is connected with each.
+const PEOPLE_EACH_WITH_EACH: [usize; 2] = [10, 25];
 const BESIDE_PEERS: [usize; 2] = [10, 50];
 const INTERVAL: Duration = Duration::from_millis(200);
 /// Operations that each writes.
@@ -60,7 +63,16 @@ async fn write(person: &Person, topic: &TopicId, begun: Instant, number: usize) 
     last
 }
 
-async fn meet(count: usize) -> (Vec<Person>, TopicId) {
+/// Whom somebody has joined by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    /// All by one, who passes everything on.
+    Through,
+    /// Each by each who came before.
+    Each,
+}
+
+async fn meet(count: usize, met: Met) -> (Vec<Person>, TopicId) {
     let hub = Person::new(Place::Memory, Mode::Local).await;
     let topic = hub.node.create().await.unwrap();
     let code = hub.code(&topic).await;
@@ -68,10 +80,20 @@ async fn meet(count: usize) -> (Vec<Person>, TopicId) {
     while people.len() < count {
         let person = Person::new(Place::Memory, Mode::Local).await;
         person.node.join(&code).await.unwrap();
+        if met == Met::Each {
+            for known in &people[1..] {
+                person.node.join(&known.code(&topic).await).await.unwrap();
+            }
+        }
         people.push(person);
     }
+    let hubs = match met {
+        Met::Through => &people[..1],
+        Met::Each => &people[..],
+    };
+    let is_connected = |hub: &Person| hub.node.status(&topic).in_step == count - 1;
     let connected = async {
-        while people[0].node.status(&topic).in_step < count - 1 {
+        while !hubs.iter().all(is_connected) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -87,12 +109,15 @@ struct Heard {
     /// How long after the last operation was begun all were equal.
     after: Duration,
     cores: f64,
+    /// Bytes on the wire for each operation that somebody received.
+    bytes: u64,
 }
 
-async fn fan_out(count: usize) -> Heard {
-    let (people, topic) = meet(count).await;
+async fn fan_out(count: usize, met: Met) -> Heard {
+    let (people, topic) = meet(count, met).await;
     progress(format!("{count} people are connected"));
     let before = processor_time();
+    let bytes = loopback_bytes();
     let begun = Instant::now();
     let mut reading = Vec::new();
     for person in &people {
@@ -110,6 +135,7 @@ async fn fan_out(count: usize) -> Heard {
         equal = equal.max(all_there);
     }
     let cores = processor_time().saturating_sub(before).as_secs_f64() / equal.as_secs_f64();
+    let bytes = (loopback_bytes() - bytes) / u64::try_from(EACH * count * (count - 1)).unwrap();
     join_all(people.into_iter().map(Person::leaves)).await;
     Heard {
         p50: at_share(&mut late, 0.5),
@@ -117,11 +143,13 @@ async fn fan_out(count: usize) -> Heard {
         p99: at_share(&mut late, 0.99),
         after: equal.saturating_sub(last),
         cores,
+        bytes,
     }
 }
 
-fn row(count: usize, heard: &Heard) -> Row {
+fn row(count: usize, met: Met, heard: &Heard) -> Row {
     let (target, is_met) = match count {
+        _ if met == Met::Each => ("–", None),
         10 => (
             "p95 under 15 ms",
             Some(heard.p95 < Duration::from_millis(15)),
@@ -137,14 +165,22 @@ fn row(count: usize, heard: &Heard) -> Row {
         _ => ("–", None),
     };
     Row {
-        what: format!("{count} people in one process, each writing 5 operations a second"),
+        what: format!(
+            "{count} people in one process, each writing 5 operations a second{}",
+            match met {
+                Met::Through => "",
+                Met::Each => ", each connected with each",
+            }
+        ),
         measured: format!(
-            "p50 {}, p95 {}, p99 {}; equal {} after the last; {:.2} cores",
+            "p50 {}, p95 {}, p99 {}; equal {} after the last; {:.2} cores, {} bytes on the wire \
+             for each received",
             shown(heard.p50),
             shown(heard.p95),
             shown(heard.p99),
             shown(heard.after),
             heard.cores,
+            heard.bytes,
         ),
         beside: format!(
             "{} operations a second to check in all",
@@ -160,7 +196,7 @@ fn row(count: usize, heard: &Heard) -> Row {
 #[allow(clippy::print_stdout)]
 pub(crate) async fn beside_peers() {
     for count in BESIDE_PEERS {
-        let heard = fan_out(count).await;
+        let heard = fan_out(count, Met::Through).await;
         let operations = EACH * count * count;
         println!(
             "{{\"system\":\"Reflection\",\"what\":\"fan-out\",\"people\":{count},\
@@ -175,7 +211,9 @@ pub(crate) async fn beside_peers() {
 }
 
 pub(crate) async fn measure() {
-    for count in PEOPLE {
-        row(count, &fan_out(count).await).print();
+    let rows = PEOPLE.map(|count| (count, Met::Through));
+    let rows = rows.into_iter();
+    for (count, met) in rows.chain(PEOPLE_EACH_WITH_EACH.map(|count| (count, Met::Each))) {
+        row(count, met, &fan_out(count, met).await).print();
     }
 }

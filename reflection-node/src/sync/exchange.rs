@@ -203,6 +203,9 @@ impl Exchange {
                 Ok(operation) if !self.session.is_of_use(&operation) => {}
                 Ok(operation) => {
                     self.session.heard(&operation)?;
+                    if self.session.has(&operation) {
+                        return Ok(());
+                    }
                     self.pending_bytes += operation.len_bytes();
                     self.pending.push(operation);
                 }
@@ -342,19 +345,21 @@ impl Exchange {
         self.session.committed(heights, durable);
     }
 
-    /// When the peer is to be given up unless it says something before.
+    /// When [`Exchange::expire`] is to be called, and then [`Exchange::next_action`], though nothing
+    /// has happened until then.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.session
-            .is_starting()
-            .then(|| super::patience(START_TIMEOUT))
+        if self.session.is_starting() {
+            return Some(super::patience(START_TIMEOUT));
+        }
+        self.session.next_push()
     }
 
     /// Gives the peer up if its time is over.
     pub(crate) fn expire(&self, now: Duration) -> Result<(), ExchangeError> {
-        match self.deadline() {
-            Some(deadline) if deadline <= now => Err(ExchangeError::TimedOut),
-            _ => Ok(()),
+        if self.session.is_starting() && super::patience(START_TIMEOUT) <= now {
+            return Err(ExchangeError::TimedOut);
         }
+        Ok(())
     }
 
     /// What is to be done now, if anything. To be asked after everything that happened, until
@@ -388,6 +393,7 @@ impl Exchange {
             self.is_storing = true;
             return Some(Action::Store(batch));
         }
+        self.session.weigh(now);
         while self.ready.len() < READY_FRAMES_MAX
             && let Some(frame) = self.session.next_frame()
         {

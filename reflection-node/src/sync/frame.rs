@@ -78,6 +78,9 @@ pub(crate) enum Frame {
         header: Vec<u8>,
         body: Vec<u8>,
     },
+    /// The sender gets a log from somebody else too: of what others than the receiver wrote it need
+    /// not be sent what it has not been seen to lack for a while.
+    Prune { author: AuthorId },
     /// First on a stream about assignments; what follows are frames of their own.
     Assignments,
 }
@@ -156,6 +159,9 @@ impl Frame {
                 encoder.array(4)?.u8(13)?.bool(*last)?;
                 encoder.bytes(header)?.bytes(body)?;
             }
+            Self::Prune { author } => {
+                encoder.array(2)?.u8(14)?.bytes(author.as_bytes())?;
+            }
             Self::Assignments => {
                 encoder.array(1)?.u8(32)?;
             }
@@ -212,6 +218,9 @@ impl Frame {
                     last: decoder.bool()?,
                     header: bounded(decoder, HEADER_BYTES_MAX)?,
                     body: bounded(decoder, BODY_BYTES_MAX)?,
+                },
+                (14, 2) => Self::Prune {
+                    author: AuthorId::from_bytes(fixed(decoder)?),
                 },
                 (16, 2) => {
                     let count = count(decoder, MARKS_PER_FRAME_MAX)?;
@@ -329,6 +338,9 @@ mod tests {
                 tokens: vec![[5; 16]],
             },
             Frame::Done,
+            Frame::Prune {
+                author: AuthorId::from_bytes([8; 32]),
+            },
             Frame::Declined {
                 logs: vec![(AuthorId::from_bytes([3; 32]), 70_000)],
             },

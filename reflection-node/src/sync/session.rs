@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::frame::{DECLINED_PER_FRAME_MAX, Frame, HEADS_PER_FRAME_MAX, Token};
 use super::heights::{AUTHORS_MAX, Head, Heights};
@@ -24,6 +25,7 @@ use crate::access::DocumentKeys;
 use crate::identity::AuthorId;
 use crate::operation::{ForkProof, Kind, Operation};
 use open::OpenLogs;
+use push::Pushes;
 use questions::Answer;
 
 /// Most proofs of forks taken from a peer in one session.
@@ -107,6 +109,11 @@ pub(crate) struct Session {
     sent: Heights,
     /// Of which logs something is to be sent, told or heard.
     open: OpenLogs,
+    /// How those of others are sent.
+    pushes: Pushes,
+    /// The time of the session, and when the peer is told again what is on the disk here.
+    now: Duration,
+    next_news: Duration,
     /// Heads as they were when our digest was made.
     compared: Arc<Heights>,
     is_done_sent: bool,
@@ -188,6 +195,9 @@ impl Session {
             theirs: Heights::default(),
             sent: Heights::default(),
             open: OpenLogs::default(),
+            pushes: Pushes::default(),
+            now: Duration::ZERO,
+            next_news: Duration::ZERO,
             is_done_sent: false,
             is_done_received: false,
             stuck: BTreeSet::new(),
@@ -272,6 +282,11 @@ impl Session {
             (State::Live, Frame::Branch { last, header, body }) => {
                 self.take_answer(last, header, body)
             }
+            (State::Live, Frame::Prune { author }) => {
+                self.pushes.prune(author);
+                self.review(&author);
+                Ok(Received::Nothing)
+            }
             (State::Live, Frame::Done) if !self.is_done_received => {
                 self.is_done_received = true;
                 Ok(Received::Nothing)
@@ -329,6 +344,9 @@ impl Session {
 
     fn take_heads(&mut self, heads: Vec<(AuthorId, Head)>) -> Result<(), SessionError> {
         for (author, head) in heads {
+            if self.state == State::Live && head.next > self.sent.next(&author) {
+                self.pushes.prune(author);
+            }
             if !self.theirs.hear(author, head) || !self.sent.raise(author, head) {
                 return Err(SessionError::TooManyAuthors);
             }
@@ -367,6 +385,9 @@ impl Session {
         if let Some(frame) = self.questions.pop_front().or_else(|| self.news()) {
             return Some(frame);
         }
+        if let Some(author) = self.pushes.next_pruned() {
+            return Some(Frame::Prune { author });
+        }
         if self
             .answers
             .front()
@@ -377,6 +398,7 @@ impl Session {
         }
         if !self.is_done_sent && !self.has_requests() {
             self.is_done_sent = true;
+            self.pushes.look_again();
             return Some(Frame::Done);
         }
         None
@@ -429,6 +451,7 @@ impl Session {
         let is_bounded = self.theirs.raise(operation.author(), head)
             && self.sent.raise(operation.author(), head);
         if is_bounded {
+            self.pushes.prune(operation.author());
             if operation.header().kind == Kind::Compaction {
                 let sequence = operation.header().sequence;
                 self.reopened.insert(operation.author(), sequence);
@@ -461,6 +484,18 @@ impl Session {
     /// `author`'s log was opened anew by an operation that could be taken.
     pub(crate) fn recover(&mut self, author: &AuthorId) {
         self.stuck.remove(author);
+    }
+
+    /// Whether an operation that the peer has sent was here before and ends the log, so that there
+    /// is nothing to be done about it. If the peer is not its author it need not push that log.
+    pub(crate) fn has(&mut self, operation: &Operation) -> bool {
+        let author = operation.author();
+        let is_late = self.ours.next(&author) > operation.header().sequence;
+        if is_late && self.is_done_received && author != self.remote() {
+            self.pushes.duplicate(author);
+        }
+        let head = self.ours.get(&author);
+        head.is_some_and(|head| head.id == operation.id())
     }
 
     /// Whether an operation is worth a look: it does not follow one that could not be taken, or opens
@@ -518,6 +553,7 @@ impl Session {
 }
 
 mod open;
+mod push;
 mod questions;
 #[cfg(test)]
 mod tests;

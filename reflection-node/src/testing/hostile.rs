@@ -221,6 +221,11 @@ pub mod frame {
         Frame::Operation { header, body }.encode()
     }
 
+    /// Asks that a log be pushed lazily.
+    pub fn prune(author: AuthorId) -> Vec<u8> {
+        Frame::Prune { author }.encode()
+    }
+
     /// Nothing more to send.
     pub fn done() -> Vec<u8> {
         Frame::Done.encode()

@@ -22,6 +22,7 @@ fn every_frame(keys: &DocumentKeys) -> Vec<(&'static str, Vec<u8>)> {
         ("heads", frame::heads(&[], true)),
         ("operation", frame::operation(&operation)),
         ("done", frame::done()),
+        ("prune", frame::prune(key.id())),
         ("nothing", vec![0, 0, 0, 0]),
         ("an unknown tag", vec![0, 0, 0, 3, 0x82, 0x18, 0x63]),
         ("text", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
@@ -71,7 +72,7 @@ async fn whatever_is_said_at_the_wrong_time_ends_the_talk() {
             send.write_all(&bytes).await.unwrap();
             is_cut_off(&talk.connection, &format!("{name} among the heads")).await;
         }
-        if !["heads", "operation"].contains(&name) {
+        if !["heads", "operation", "prune"].contains(&name) {
             let (_attacker, talk) = scene.greet().await;
             let (mut send, _receive) = talk.live(&keys).await;
             // The first `Done` belongs there.

@@ -5,12 +5,15 @@
 //! alone ([`Session::review`]), whenever something of it has changed.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{Request, Session, State};
 use crate::identity::AuthorId;
 use crate::sync::frame::{Frame, HEADS_PER_FRAME_MAX};
 use crate::sync::heights::Head;
 
+/// How long a peer is not told again what of others' logs is here.
+const NEWS_PAUSE: Duration = Duration::from_secs(1);
 /// Most operations asked of the store at once.
 const REQUEST_OPERATIONS_MAX: u64 = 256;
 
@@ -19,7 +22,7 @@ const REQUEST_OPERATIONS_MAX: u64 = 256;
 pub(super) struct OpenLogs {
     /// Operations are here that the peer lacks.
     pub(super) unsent: BTreeSet<AuthorId>,
-    /// The peer has, or will have, what it has not been told to be on the disk here.
+    /// The peer has not been told what is on the disk here, and will not see it by itself.
     pub(super) untold: BTreeSet<AuthorId>,
     /// The peer has not told to have all that is committed here, or was not told so in turn.
     pub(super) unconfirmed: BTreeSet<AuthorId>,
@@ -43,13 +46,17 @@ impl Session {
         let is_confirmed = head.is_none_or(|head| {
             is_declined || (told >= head.next && self.theirs.agrees_with(author, head))
         });
-        // A log may have been replaced by another one of the same height.
+        // What is sent speaks for itself. A log may have been replaced by another one of the same height.
+        let is_pushed = self.is_pushed(author);
         let is_untold = self.durable.get(author).is_some_and(|durable| {
             let known = self.told.get(author);
             let is_known = known.is_some_and(|known| known.id == durable.id);
-            sent >= durable.next && durable.next >= told && !is_known
+            (sent >= durable.next || !is_pushed) && durable.next >= told && !is_known
         });
         keep(&mut self.open.unsent, author, is_unsent);
+        if is_unsent {
+            self.pushes.look_again();
+        }
         keep(&mut self.open.untold, author, is_untold);
         keep(&mut self.open.unconfirmed, author, !is_confirmed);
     }
@@ -63,11 +70,14 @@ impl Session {
             self.review(author);
         }
     }
-    /// Heads that grew since we last told, apart from our own operations that are yet to be sent:
-    /// those speak for themselves.
+    /// Heads that grew since we last told: of the peer's own log at once, which its author waits
+    /// for, of the others' now and then.
     pub(super) fn news(&mut self) -> Option<Frame> {
-        let authors = self.open.untold.iter().take(HEADS_PER_FRAME_MAX);
+        let (remote, is_time) = (self.remote(), self.next_news <= self.now);
+        let authors = self.open.untold.iter();
+        let authors = authors.filter(|author| is_time || **author == remote);
         let heads: Vec<(AuthorId, Head)> = authors
+            .take(HEADS_PER_FRAME_MAX)
             .filter_map(|author| Some((*author, *self.durable.get(author)?)))
             .collect();
         if heads.is_empty() {
@@ -77,7 +87,15 @@ impl Session {
             self.told.hear(*author, *head);
             self.review(author);
         }
+        if is_time && !self.has_news_of_others() {
+            self.next_news = self.now + NEWS_PAUSE;
+        }
         Some(Frame::Heads { heads, last: true })
+    }
+
+    fn has_news_of_others(&self) -> bool {
+        let remote = self.remote();
+        self.open.untold.iter().any(|author| *author != remote)
     }
 
     /// Whether there is something to read from the store.
@@ -86,6 +104,35 @@ impl Session {
         self.state == State::Live
             && (is_asked.is_some_and(|answer| answer.from < answer.until)
                 || !self.open.unsent.is_empty())
+    }
+
+    /// Decides which operations of others the peer is sent now, and which it may get elsewhere.
+    /// To be called before anything is sent; `now` is the time of the session.
+    pub(crate) fn weigh(&mut self, now: Duration) {
+        self.now = now;
+        if !self.is_done_sent || !self.pushes.begin(now) {
+            return;
+        }
+        let unsent: Vec<AuthorId> = self.open.unsent.iter().copied().collect();
+        for author in unsent {
+            let base = self.ours.get(&author).map_or(0, |head| head.base);
+            let place = self.sent.next(&author).max(base);
+            if self.pushes.weigh(author, place, now) {
+                self.review(&author);
+            }
+        }
+    }
+
+    /// When [`Session::weigh`] is to be called though nothing has happened.
+    pub(crate) fn next_push(&self) -> Option<Duration> {
+        let has_news = self.state == State::Live && self.has_news_of_others();
+        let news = (has_news && self.now < self.next_news).then_some(self.next_news);
+        self.pushes.due().into_iter().chain(news).min()
+    }
+
+    /// Whether what is unsent of a log is sent now; so is all that was here at the beginning.
+    fn is_pushed(&self, author: &AuthorId) -> bool {
+        !self.is_done_sent || *author == self.own() || !self.pushes.is_lazy(author)
     }
 
     /// Operations that the peer lacks and that are committed here: of as many logs as fit, because
@@ -105,7 +152,8 @@ impl Session {
             }];
         }
         let (mut requests, mut room) = (Vec::new(), REQUEST_OPERATIONS_MAX);
-        for author in &self.open.unsent {
+        let unsent = self.open.unsent.iter();
+        for author in unsent.filter(|author| self.is_pushed(author)) {
             let Some(head) = self.ours.get(author) else {
                 continue;
             };

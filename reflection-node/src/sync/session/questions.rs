@@ -30,6 +30,14 @@ impl Session {
         }
     }
 
+    pub(super) fn remote(&self) -> AuthorId {
+        if self.is_opener {
+            self.transcript.responder
+        } else {
+            self.transcript.opener
+        }
+    }
+
     pub(super) fn take_question(
         &mut self,
         author: AuthorId,

@@ -2,6 +2,7 @@
 //! Two sessions that talk, each over a store that is a map.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::questions::FETCHES_MAX;
 use super::*;
@@ -12,6 +13,8 @@ use crate::operation::{Kind, NewHeader, OperationId};
 /// One side: a session over a store that is a map.
 struct Side {
     session: Session,
+    /// The time of the session.
+    now: Duration,
     operations: BTreeMap<(AuthorId, u64), Operation>,
     operations_received: usize,
     /// Headers that were asked for.
@@ -33,6 +36,7 @@ impl Side {
     }
 
     fn store(&mut self, operation: Operation) {
+        self.now += Duration::from_secs(1);
         self.operations
             .insert((operation.author(), operation.header().sequence), operation);
         let heights = Self::heights(&self.operations);
@@ -44,6 +48,7 @@ impl Side {
     fn speak(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         loop {
+            self.session.weigh(self.now);
             if let Some(frame) = self.session.next_frame() {
                 frames.push(frame);
                 continue;
@@ -79,7 +84,9 @@ impl Side {
                 let operation = Operation::decode(header, body).unwrap();
                 self.session.heard(&operation)?;
                 self.operations_received += 1;
-                self.store(operation);
+                if !self.session.has(&operation) {
+                    self.store(operation);
+                }
             }
             assert!(self.session.is_reviewed());
         }
@@ -154,12 +161,14 @@ impl World {
         );
         let mut opener = Side {
             session: opener,
+            now: Duration::ZERO,
             operations: at_alice,
             operations_received: 0,
             answers: Vec::new(),
         };
         let responder = Side {
             session: responder,
+            now: Duration::ZERO,
             operations: at_bob,
             operations_received: 0,
             answers: Vec::new(),
@@ -306,6 +315,77 @@ fn later_operations_are_pushed_and_confirmed() {
     let confirmed = bob.speak();
     assert!(matches!(confirmed[..], [Frame::Heads { .. }]));
     alice.listen(confirmed).unwrap();
+    assert_equal(&alice, &bob);
+}
+
+#[test]
+fn what_both_get_from_its_author_neither_sends_to_the_other() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(BTreeMap::new(), BTreeMap::new());
+    talk(&mut alice, &mut bob);
+    let author = AuthorKey::generate();
+    // Alice is always a little faster, and Bob has it by then.
+    for sequence in 0..5 {
+        alice.store(world.operation(&author, sequence));
+        let said = alice.speak();
+        bob.store(world.operation(&author, sequence));
+        bob.listen(said).unwrap();
+        talk(&mut alice, &mut bob);
+        assert_equal(&alice, &bob);
+    }
+    assert_eq!(bob.operations_received, 1, "he asked her not to");
+    assert_eq!(alice.operations_received, 0);
+
+    // Alice alone still gets it: she waits for Bob to do so, and then sends it at once each time.
+    alice.store(world.operation(&author, 5));
+    talk(&mut alice, &mut bob);
+    assert_eq!(bob.operations_received, 1);
+    assert!(!alice.session.is_in_step());
+    while bob.operations_received == 1 {
+        alice.now = alice
+            .session
+            .next_push()
+            .expect("it is looked at once more");
+        talk(&mut alice, &mut bob);
+    }
+    assert_equal(&alice, &bob);
+    alice.store(world.operation(&author, 6));
+    talk(&mut alice, &mut bob);
+    assert_equal(&alice, &bob);
+    assert_eq!((alice.operations_received, bob.operations_received), (0, 3));
+}
+
+#[test]
+fn heads_of_others_are_told_now_and_then_and_the_peers_own_at_once() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.pair(BTreeMap::new(), BTreeMap::new());
+    talk(&mut alice, &mut bob);
+    let author = AuthorKey::generate();
+    let now = alice.now;
+    let mut heads = 0;
+    for sequence in 0..10 {
+        alice.store(world.operation(&author, sequence));
+        alice.now = now;
+        bob.store(world.operation(&author, sequence));
+        let said = bob.speak();
+        alice.listen(said).unwrap();
+        heads += alice
+            .speak()
+            .iter()
+            .filter(|frame| matches!(frame, Frame::Heads { .. }))
+            .count();
+    }
+    assert!(heads <= 1, "{heads}");
+    bob.store(world.operation(&world.bob_key, 0));
+    let said = bob.speak();
+    alice.listen(said).unwrap();
+    alice.now = now;
+    let said = alice.speak();
+    assert!(matches!(&said[..], [Frame::Heads { heads, .. }] if heads[0].0 == world.bob_key.id()));
+    bob.listen(said).unwrap();
+    talk(&mut alice, &mut bob);
+    alice.now = alice.session.next_push().unwrap();
+    talk(&mut alice, &mut bob);
     assert_equal(&alice, &bob);
 }
 

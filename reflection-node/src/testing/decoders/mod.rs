@@ -173,6 +173,7 @@ fn frames() -> Vec<Vec<u8>> {
         Frame::Declined {
             logs: vec![(author, 70_000)],
         },
+        Frame::Prune { author },
         Frame::Fork {
             one: header.clone(),
             other: header.clone(),

@@ -279,6 +279,7 @@ fn sessions() -> Vec<Vec<u8>> {
             logs: vec![(own(), 1)],
         },
         Frame::Done,
+        Frame::Prune { author: own() },
     ];
     let equal = [
         Frame::Digest {

@@ -48,6 +48,8 @@ struct End {
     /// When the last of them arrives.
     arrival: Duration,
     started: Duration,
+    /// For when it is to be looked at though nothing happens.
+    deadline: Option<Duration>,
     is_turn_due: bool,
     status: Option<PeerStatus>,
 }
@@ -180,12 +182,10 @@ impl<P: Person> World<P> {
             window,
             arrival: self.now,
             started: self.now,
+            deadline: None,
             is_turn_due: false,
             status: None,
         };
-        if let Some(deadline) = end.exchange.deadline() {
-            self.at(self.now + deadline, Task::Expire { end: number });
-        }
         self.talks.ends.insert(number, end);
         self.session_began(side, seat, number);
         self.act(number);
@@ -294,6 +294,14 @@ impl<P: Person> World<P> {
                 break;
             };
             self.carry_out(number, action);
+        }
+        if let Some(end) = self.talks.ends.get_mut(&number) {
+            let deadline = end.exchange.deadline().map(|after| end.started + after);
+            if deadline != std::mem::replace(&mut end.deadline, deadline)
+                && let Some(when) = deadline
+            {
+                self.at(when.max(self.now), Task::Expire { end: number });
+            }
         }
         self.poke(number);
     }

@@ -21,7 +21,9 @@ impl<P: Person> World<P> {
                 self.oracle.breaks("a session did not get under way".into());
             }
             self.end(number, "it took too long");
+            return;
         }
+        self.act(number);
     }
 
     /// One side ends; the other one notices.
