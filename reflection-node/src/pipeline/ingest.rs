@@ -246,6 +246,7 @@ fn take(
         ingested.is_own_forked = true;
         return Ok(false);
     }
+    let is_rewritten = is_rewritten(connection, document, head.as_ref(), operation)?;
     if operations::is_refused(connection, &operation.id())? {
         ingested.declined.entry(author).or_insert(sequence);
         return Ok(false);
@@ -267,7 +268,7 @@ fn take(
                 ingested.opened.insert(author);
                 let is_mended = forks::mended(connection, document.row, &author)?;
                 let has_gap = head.is_some_and(|head| head.next < sequence);
-                if is_mended || (is_other_branch && !has_gap) {
+                if is_mended || is_rewritten || (is_other_branch && !has_gap) {
                     forks::rebuild(connection, document.row)?;
                 }
                 ingested.declined.remove(&author);
@@ -292,6 +293,25 @@ fn take(
         }
         Err(Refusal::Fail(error)) => Err(error),
     }
+}
+
+/// Whether an operation opens its log anew under another incarnation than the log has here. Its author
+/// has joined two forms of the log, and may have written again what was known here under the same
+/// CRDT counters, even if this goes on from the last operation here.
+fn is_rewritten(
+    connection: &Connection,
+    document: &StoredDocument,
+    head: Option<&Head>,
+    operation: &Operation,
+) -> Result<bool, StoreError> {
+    let header = operation.header();
+    let Some(head) = head.filter(|_| header.kind == Kind::Compaction) else {
+        return Ok(false);
+    };
+    let last = head.next.saturating_sub(1);
+    let last = operations::range(connection, document.row, &operation.author(), last, 1)?;
+    let last = last.first().map(|last| last.header().incarnation);
+    Ok(last.is_some_and(|incarnation| incarnation != header.incarnation))
 }
 
 fn refuse(
