@@ -103,7 +103,7 @@ impl Pushes {
     /// The peer has pushed something that was here already.
     pub(super) fn duplicate(&mut self, author: AuthorId) {
         let count = self.duplicates.entry(author).or_default();
-        if *count % DUPLICATES_MAX == 0 {
+        if count.is_multiple_of(DUPLICATES_MAX) {
             self.pruning.insert(author);
         }
         *count = count.wrapping_add(1);
