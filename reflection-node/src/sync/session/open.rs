@@ -113,8 +113,7 @@ impl Session {
         if !self.is_done_sent || !self.pushes.begin(now) {
             return;
         }
-        let unsent: Vec<AuthorId> = self.open.unsent.iter().copied().collect();
-        for author in unsent {
+        for author in self.pushes.lazy_among(&self.open.unsent) {
             let base = self.ours.get(&author).map_or(0, |head| head.base);
             let place = self.sent.next(&author).max(base);
             if self.pushes.weigh(author, place, now) {

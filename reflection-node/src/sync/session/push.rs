@@ -79,6 +79,21 @@ impl Pushes {
         self.lazy.contains_key(author)
     }
 
+    /// Those of some logs that are not pushed eagerly; looks at as few as it can.
+    pub(super) fn lazy_among(&self, logs: &BTreeSet<AuthorId>) -> Vec<AuthorId> {
+        if self.lazy.len() < logs.len() {
+            let lazy = self.lazy.keys();
+            lazy.filter(|author| logs.contains(author))
+                .copied()
+                .collect()
+        } else {
+            let logs = logs.iter();
+            logs.filter(|author| self.is_lazy(author))
+                .copied()
+                .collect()
+        }
+    }
+
     /// Weighs whether the operation of `author` at `place`, the first one that the peer is not known
     /// to have, is to be sent now. Gives whether the log was lazy and is not any more.
     pub(super) fn weigh(&mut self, author: AuthorId, place: u64, now: Duration) -> bool {
