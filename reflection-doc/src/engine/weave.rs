@@ -11,7 +11,7 @@
 //! Invariant: it makes the newest text that the CRDT makes, or there is none.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use loro::{ContainerTrait, ID, IdSpan, JsonChange, JsonOpContent, JsonTextOp, LoroDoc, LoroText};
 
@@ -21,6 +21,9 @@ mod row;
 
 /// Letters that are inserted and deleted, at most.
 const COUNTERS_MAX: usize = 1 << 20;
+/// Letters that are looked at beyond those that are written: who wrote much while apart from others,
+/// in many changes, is better served by the CRDT. Some tenths of a second.
+const LOOKS_MAX: usize = 1 << 22;
 /// Counters that are kept of what changes build upon: one of each peer for each change.
 const KNOWN_MAX: usize = 1 << 22;
 
@@ -165,6 +168,8 @@ struct Weaver {
     row: Row,
     /// The version that is gone through.
     now: Known,
+    /// Of [`LOOKS_MAX`], how many are left.
+    looks: usize,
     /// Where the last letters were written: the position behind them there, and the last of them.
     near: Option<(usize, Place)>,
 }
@@ -196,6 +201,7 @@ impl Weaver {
             deleted_again: Vec::new(),
             row: Row::default(),
             now: vec![0; count].into(),
+            looks: LOOKS_MAX,
             near: None,
         };
         weaver.meet('\0', (NONE, 0), (NONE, NONE))?;
@@ -236,7 +242,7 @@ impl Weaver {
         if let Some(last) = change.id.counter.checked_sub(1).filter(|last| *last >= 0) {
             join(&mut known, &until(&self.peers, peer, last)?);
         }
-        self.go_to(&known);
+        self.go_to(&known)?;
         self.peers[peer as usize]
             .changes
             .push((change.id.counter, known));
@@ -263,8 +269,8 @@ impl Weaver {
         Some(())
     }
 
-    /// Goes to another version of the text.
-    fn go_to(&mut self, known: &[i32]) {
+    /// Goes to another version of the text. `None` where that would be too far.
+    fn go_to(&mut self, known: &[i32]) -> Option<()> {
         for (peer, &to) in known.iter().enumerate() {
             let from = self.now[peer];
             if from == to {
@@ -276,6 +282,7 @@ impl Weaver {
             } else {
                 (false, from..to)
             };
+            self.looks = self.looks.checked_sub(counters.len())?;
             for counter in counters {
                 let act = usize::try_from(counter)
                     .ok()
@@ -286,6 +293,7 @@ impl Weaver {
             }
             self.now[peer] = to;
         }
+        Some(())
     }
 
     /// Does or takes back what a counter stands for.
@@ -353,23 +361,31 @@ impl Weaver {
     /// Behind which letter one is to be put that is written behind `left`, and which stood right
     /// of it: of those that were written there at the same time, some come before it. The rules are
     /// those of the CRDT (`CrdtRope::insert` of Loro), letter by letter.
-    fn place_between(&self, left: Place, peer: u32) -> Option<(Place, Place)> {
-        let behind = || self.row.behind(left);
+    fn place_between(&mut self, left: Place, peer: u32) -> Option<(Place, Place)> {
+        let mut behind = self.row.behind(left);
+        let mut unknown: Vec<Place> = Vec::new();
+        let right = loop {
+            let place = behind.next()?;
+            if !self.standing[place as usize].is_future {
+                break place;
+            }
+            unknown.push(place);
+            self.looks = self.looks.checked_sub(1)?;
+        };
         let standing = |place: Place| &self.standing[place as usize];
-        let right = behind().find(|place| !standing(*place).is_future)?;
         // What the new one would be sorted below.
         let parent = |place: Place| (standing(place).left == left).then_some(place);
         let id = |number: u32| self.peers[number as usize].id;
         let is_larger = |place: Place| id(self.letters[place as usize].peer) > id(peer);
         let mut before = left;
         let mut is_scanning = false;
-        let mut visited: Vec<Place> = Vec::new();
-        for other in behind().take_while(|place| *place != right) {
+        let mut visited: HashSet<Place> = HashSet::new();
+        for other in unknown {
             let other_left = standing(other).left;
             if other_left != left && (other_left == NONE || !visited.contains(&other_left)) {
                 break;
             }
-            visited.push(other);
+            visited.insert(other);
             if other_left == left {
                 if standing(other).right == right {
                     if is_larger(other) {

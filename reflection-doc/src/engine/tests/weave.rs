@@ -116,3 +116,26 @@ proptest! {
         }
     }
 }
+
+/// Two who write one after the other's back: to put that in order is to go to and fro all the time.
+#[test]
+fn what_would_take_too_long_is_left_to_the_crdt() {
+    const EACH: usize = 3_000;
+    let mut logs: Vec<Vec<Delivered>> = Vec::new();
+    for number in 0..2 {
+        let (mut writer, mut log) = (engine(number), Vec::new());
+        for _ in 0..EACH {
+            writer.edit(0, 0, "x").unwrap();
+            log.extend(deliveries(&mut writer));
+        }
+        logs.push(log);
+    }
+    let mut reader = engine(99);
+    reader.apply(&logs.concat()).unwrap();
+    let ends = reader.doc.oplog_vv();
+    let versions: Vec<Version> = ends
+        .iter()
+        .map(|(&peer, &end)| Version::after(peer, end / 2))
+        .collect();
+    assert!(!check(&reader, &versions));
+}
