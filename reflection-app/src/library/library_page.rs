@@ -10,6 +10,7 @@ use glib::clone;
 use gtk::{CompositeTemplate, TemplateChild, gdk, glib};
 use reflection_doc::objects::{Document, SearchHit, SearchResults, Service};
 
+use super::gradual::{gradual, reach};
 use super::library_row::LibraryRow;
 use super::row_factory::row_factory;
 use super::zoom_controls::ZoomControls;
@@ -124,7 +125,7 @@ impl LibraryPage {
             }
         ));
         let shown = gtk::FilterListModel::new(Some(documents.clone()), Some(filter.clone()));
-        imp.selection.set_model(Some(&shown));
+        imp.selection.set_model(Some(&gradual(&shown)));
         imp.archive_button.connect_toggled(clone!(
             #[weak(rename_to = page)]
             self,
@@ -191,10 +192,8 @@ impl LibraryPage {
     /// Marks a document as the one that is open, or none.
     pub fn select(&self, document: Option<&Document>) {
         let selection = &self.imp().selection;
-        let position = document.and_then(|document| {
-            (0..selection.n_items())
-                .find(|at| selection.item(*at).as_ref() == Some(document.upcast_ref()))
-        });
+        let listed = selection.model().and_downcast::<gtk::SliceListModel>();
+        let position = document.and_then(|document| reach(&listed?, document));
         selection.set_selected(position.unwrap_or(gtk::INVALID_LIST_POSITION));
     }
 

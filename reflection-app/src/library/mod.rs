@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The documents of this device.
 
+mod gradual;
 mod library_page;
 mod library_row;
 mod row_factory;
