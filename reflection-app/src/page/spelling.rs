@@ -11,6 +11,8 @@ use crate::preferences::settings;
 #[derive(Debug)]
 pub struct Spelling {
     adapter: spelling::TextBufferAdapter,
+    /// Ends when what the settings say is followed for the first time.
+    beginning: glib::JoinHandle<()>,
     handler: Option<glib::SignalHandlerId>,
 }
 
@@ -19,7 +21,17 @@ impl Spelling {
     pub fn new(buffer: &TextBuffer) -> Self {
         let checker = spelling::Checker::new(Some(&spelling::Provider::default()), None);
         let adapter = spelling::TextBufferAdapter::new(buffer, &checker);
-        follow(&adapter);
+        adapter.set_enabled(false);
+        // Reading a dictionary takes longer than painting a text, and nobody waits for it.
+        let weak = adapter.downgrade();
+        let beginning = glib::MainContext::default().spawn_local_with_priority(
+            glib::Priority::LOW,
+            async move {
+                if let Some(adapter) = weak.upgrade() {
+                    follow(&adapter);
+                }
+            },
+        );
         let handler = settings().connect_changed(None, {
             let adapter = adapter.downgrade();
             move |_, key| {
@@ -32,6 +44,7 @@ impl Spelling {
         });
         Self {
             adapter,
+            beginning,
             handler: Some(handler),
         }
     }
@@ -54,6 +67,7 @@ impl Spelling {
 
 impl Drop for Spelling {
     fn drop(&mut self) {
+        self.beginning.abort();
         if let Some(handler) = self.handler.take() {
             settings().disconnect(handler);
         }
@@ -77,5 +91,33 @@ fn follow(adapter: &spelling::TextBufferAdapter) {
             adapter.set_enabled(settings.boolean("check-spelling"));
         }
         None => adapter.set_enabled(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[gtk::test]
+    fn the_text_is_there_before_the_dictionary() {
+        sourceview5::init();
+        if spelling::Provider::default().default_code().is_none() {
+            return;
+        }
+        let buffer = TextBuffer::default();
+        buffer.set_text("wrrongg");
+        let spelling = Spelling::new(&buffer);
+        assert!(!spelling.adapter.is_enabled(), "nothing waits for it");
+        let is_marked = || {
+            let tag = spelling.adapter.tag();
+            tag.is_some_and(|tag| buffer.iter_at_offset(3).has_tag(&tag))
+        };
+        let end = Instant::now() + Duration::from_mins(1);
+        while !is_marked() && Instant::now() < end {
+            glib::MainContext::default().iteration(false);
+        }
+        assert!(is_marked());
     }
 }
