@@ -47,12 +47,24 @@ impl RemoteCursor {
     }
 }
 
+/// A name as it is drawn, for as long as it looks the same.
+#[derive(Clone, Debug)]
+struct DrawnName {
+    name: String,
+    colour: u32,
+    /// What the letters look like; another one when the font changes.
+    letters: u32,
+    node: gsk::RenderNode,
+    size: (f32, f32),
+}
+
 /// All places in one text.
 #[derive(Debug, Default)]
 pub struct RemoteCursors {
     cursors: RefCell<Vec<RemoteCursor>>,
     moved: RefCell<HashMap<AuthorId, Instant>>,
     tags: RefCell<HashMap<AuthorId, gtk::TextTag>>,
+    names: RefCell<HashMap<AuthorId, DrawnName>>,
     pointer: Cell<Option<(f32, f32)>>,
     fading: RefCell<Option<glib::SourceId>>,
 }
@@ -64,7 +76,9 @@ impl RemoteCursors {
         {
             let before = self.cursors.borrow();
             let mut moved = self.moved.borrow_mut();
-            moved.retain(|author, _| cursors.iter().any(|one| one.place.author == *author));
+            let is_here = |author: &AuthorId| cursors.iter().any(|one| one.place.author == *author);
+            moved.retain(|author, _| is_here(author));
+            self.names.borrow_mut().retain(|author, _| is_here(author));
             for cursor in &cursors {
                 let author = cursor.place.author;
                 let is_where_it_was = before.iter().any(|one| {
@@ -157,9 +171,34 @@ impl RemoteCursors {
             let caret = caret(&location);
             snapshot.append_color(&cursor.text_colour(), &caret);
             if self.shows_name(cursor, &caret) {
-                draw_name(view, snapshot, cursor, &caret);
+                if let Some(name) = self.drawn_name(view, cursor) {
+                    place_name(view, snapshot, &name, &caret);
+                }
             }
         }
+    }
+
+    /// A name, drawn at most once for many frames.
+    fn drawn_name(&self, view: &TextView, cursor: &RemoteCursor) -> Option<DrawnName> {
+        let (name, colour) = (display_name(&cursor.author), cursor.colour_index());
+        let letters = view.pango_context().serial();
+        let looks_so = |drawn: &&DrawnName| {
+            drawn.name == name && drawn.colour == colour && drawn.letters == letters
+        };
+        let mut names = self.names.borrow_mut();
+        if let Some(drawn) = names.get(&cursor.place.author).filter(looks_so) {
+            return Some(drawn.clone());
+        }
+        let (node, size) = draw_name(view, &name, colour)?;
+        let drawn = DrawnName {
+            name,
+            colour,
+            letters,
+            node,
+            size,
+        };
+        names.insert(cursor.place.author, drawn.clone());
+        Some(drawn)
     }
 
     fn shows_name(&self, cursor: &RemoteCursor, caret: &graphene::Rect) -> bool {
@@ -185,15 +224,14 @@ fn caret(location: &gdk::Rectangle) -> graphene::Rect {
     )
 }
 
-/// Above the caret, or below it where there is no room above.
+/// A name on the colour of its person, and its width and height.
 #[allow(clippy::cast_precision_loss, reason = "pixels of a text")]
 fn draw_name(
     view: &TextView,
-    snapshot: &gtk::Snapshot,
-    cursor: &RemoteCursor,
-    caret: &graphene::Rect,
-) {
-    let layout = view.create_pango_layout(Some(&display_name(&cursor.author)));
+    name: &str,
+    colour_index: u32,
+) -> Option<(gsk::RenderNode, (f32, f32))> {
+    let layout = view.create_pango_layout(Some(name));
     let attributes = pango::AttrList::new();
     attributes.insert(pango::AttrFloat::new_scale(pango::SCALE_SMALL));
     attributes.insert(pango::AttrInt::new_weight(pango::Weight::Semibold));
@@ -203,6 +241,21 @@ fn draw_name(
         width as f32 + 2.0 * NAME_PADDING,
         height as f32 + NAME_PADDING,
     );
+    let place = graphene::Rect::new(0.0, 0.0, width, height);
+    let snapshot = gtk::Snapshot::new();
+    snapshot.push_rounded_clip(&gsk::RoundedRect::from_rect(place, NAME_PADDING));
+    snapshot.append_color(&colour(colour_index), &place);
+    // The letters stay within the padding, and would take longer to draw clipped.
+    snapshot.pop();
+    snapshot.translate(&graphene::Point::new(NAME_PADDING, NAME_PADDING / 2.0));
+    snapshot.append_layout(&layout, &gdk::RGBA::WHITE);
+    Some((snapshot.to_node()?, (width, height)))
+}
+
+/// Above the caret, or below it where there is no room above.
+#[allow(clippy::cast_precision_loss, reason = "pixels of a text")]
+fn place_name(view: &TextView, snapshot: &gtk::Snapshot, name: &DrawnName, caret: &graphene::Rect) {
+    let (width, height) = name.size;
     let visible = view.visible_rect();
     let (left, right) = (visible.x() as f32, (visible.x() + visible.width()) as f32);
     let x = caret.x().min(right - width).max(left);
@@ -212,15 +265,8 @@ fn draw_name(
     } else {
         above
     };
-    let place = graphene::Rect::new(x, y, width, height);
-    snapshot.push_rounded_clip(&gsk::RoundedRect::from_rect(place, NAME_PADDING));
-    snapshot.append_color(&colour(cursor.colour_index()), &place);
     snapshot.save();
-    snapshot.translate(&graphene::Point::new(
-        x + NAME_PADDING,
-        y + NAME_PADDING / 2.0,
-    ));
-    snapshot.append_layout(&layout, &gdk::RGBA::WHITE);
+    snapshot.translate(&graphene::Point::new(x, y));
+    snapshot.append_node(&name.node);
     snapshot.restore();
-    snapshot.pop();
 }
