@@ -12,6 +12,7 @@ use gtk::{gdk, gio, glib};
 use reflection_doc::objects::Document;
 
 use crate::config::{self, APP_ID, Config, VERSION};
+use crate::memory::give_back_after_start;
 use crate::preferences::{Appearance, clock, settings};
 use crate::shortcuts::shortcuts_dialog;
 use crate::window::Window;
@@ -81,6 +82,7 @@ mod imp {
                 let _ = self.appearance.set(Appearance::follow(&display));
             }
             clock().follow();
+            give_back_after_start();
             quit_on_signals(&self.obj());
         }
 

@@ -29,6 +29,7 @@ mod components;
 mod config;
 mod history;
 mod library;
+mod memory;
 mod notifications;
 mod page;
 mod people;
