@@ -21,7 +21,7 @@ use adw::prelude::*;
 use gtk::glib;
 use reflection_doc::objects::Document;
 
-use super::{Desk, until};
+use super::{Desk, application, until};
 use crate::page::TextView;
 
 /// What the kernel counts processor time in, by its interface.
@@ -33,11 +33,14 @@ fn megabyte() -> String {
     LINE.repeat(LINES_OF_A_MEGABYTE)
 }
 
-/// A view with nothing but highlighting, in a window of the same size.
+/// A view with nothing but highlighting, in a window of the same size and in the same font: some
+/// take several times as long as others to lay out.
 fn bare(text: &str) -> (gtk::Window, sourceview5::View) {
+    // Which brings the style sheets.
+    application();
     let view = sourceview5::View::builder()
         .wrap_mode(gtk::WrapMode::WordChar)
-        .monospace(true)
+        .css_classes(["document-text"])
         .build();
     let buffer = view.buffer().downcast::<sourceview5::Buffer>().unwrap();
     let languages = sourceview5::LanguageManager::default();
