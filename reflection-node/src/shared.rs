@@ -12,7 +12,7 @@ use crate::events::{Event, EventHub};
 use crate::followers::{Followers, Touched};
 use crate::identity::{AuthorId, AuthorKey};
 use crate::pipeline::{Commit, Commits, Processor};
-use crate::presence::Rooms;
+use crate::presence::{Now, Rooms};
 use crate::replication::Replication;
 use crate::store::documents::DocumentRow;
 use crate::store::operations::Position;
@@ -240,16 +240,21 @@ impl Shared {
         all.values().any(|peers| peers.contains_key(peer))
     }
 
-    /// Tells if somebody has come online or gone offline.
+    /// Tells if somebody has come online or gone offline, and remembers when.
     pub(crate) fn note_online(&self, topic: TopicId, author: AuthorId) {
         let mut online = self.lock_online();
         let is_online = self.rooms.is_here(&topic, &author)
             || (self.peers_of(&topic).contains_key(&author) && self.document(&topic).is_some());
-        if is_online && online.insert((topic, author)) {
-            self.events.emit(&Event::AuthorOnline { topic, author });
+        let event = if is_online && online.insert((topic, author)) {
+            Event::AuthorOnline { topic, author }
         } else if !is_online && online.remove(&(topic, author)) {
-            self.events.emit(&Event::AuthorOffline { topic, author });
-        }
+            Event::AuthorOffline { topic, author }
+        } else {
+            return;
+        };
+        self.rooms
+            .with(&topic, |room| room.meet(author, Now::read()));
+        self.events.emit(&event);
     }
 
     /// A peer's network has ended: it is in no document any more, whether or not its last words

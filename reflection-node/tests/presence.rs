@@ -211,6 +211,29 @@ async fn of_people_never_met_it_is_told_when_they_were_seen() {
 }
 
 #[tokio::test]
+async fn who_says_nothing_is_seen_by_their_device() {
+    let (mut alice, bob, topic) = pair().await;
+    let bob_id = bob.id();
+    let hers = alice.node.enter(&topic).await.unwrap();
+    // Bob writes without having the document open, as a program does that runs in the background.
+    bob.writes(&topic).await;
+    alice
+        .hears(|event| matches!(event, Event::DocumentChanged { .. }))
+        .await;
+    bob.node.shutdown(Duration::from_secs(1)).await;
+    alice
+        .sees(&topic, bob_id, |person| !person.is_online())
+        .await;
+    let mut carol = Peer::new().await;
+    carol.join(&alice, &topic, Access::Read).await;
+    let _carols = carol.node.enter(&topic).await.unwrap();
+    carol
+        .sees(&topic, bob_id, |person| person.last_seen_us.is_some())
+        .await;
+    drop(hers);
+}
+
+#[tokio::test]
 async fn two_people_meet_again_after_each_outage() {
     let (mut alice, mut bob, topic) = pair().await;
     let _hers = alice.node.enter(&topic).await.unwrap();

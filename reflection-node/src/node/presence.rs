@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rusqlite::Connection;
+
 use super::{DocumentError, Node};
 use crate::access::{Access, TopicId};
 use crate::identity::AuthorId;
 use crate::presence::{Person, Presence, PresenceError, Room};
-use crate::store::{operations, participants};
+use crate::store::documents::DocumentRow;
+use crate::store::{StoreError, operations, participants};
 
 impl Node {
     /// Opens a document for being with others in it: they see that this device is here and what
@@ -30,7 +33,7 @@ impl Node {
         }
         let seen = shared
             .readers
-            .run(move |connection| participants::all(connection, document.row))
+            .run(move |connection| seen(connection, document.row))
             .await?;
         Ok(Presence::new(shared, *topic, is_shown, seen))
     }
@@ -44,9 +47,10 @@ impl Node {
         let (authors, seen) = shared
             .readers
             .run(move |connection| {
-                let mut seen = participants::all(connection, row)?;
-                seen.extend(participants::devices(connection, row)?);
-                Ok((operations::heights(connection, row)?, seen))
+                Ok((
+                    operations::heights(connection, row)?,
+                    seen(connection, row)?,
+                ))
             })
             .await?;
         let mut people: BTreeMap<AuthorId, Person> = BTreeMap::new();
@@ -90,6 +94,16 @@ impl Node {
             .with(topic, |room| room.refused())
             .unwrap_or_default()
     }
+}
+
+/// When people were last seen, by a word from them or by their device.
+fn seen(
+    connection: &Connection,
+    document: DocumentRow,
+) -> Result<Vec<(AuthorId, u64)>, StoreError> {
+    let mut seen = participants::all(connection, document)?;
+    seen.extend(participants::devices(connection, document)?);
+    Ok(seen)
 }
 
 fn add_present(people: &mut BTreeMap<AuthorId, Person>, room: &Room) {

@@ -402,6 +402,13 @@ impl Room {
         true
     }
 
+    /// Takes note of somebody whose device exchanges the document, whether or not a word comes.
+    pub(crate) fn meet(&mut self, author: AuthorId, now: Now) {
+        if author != self.own {
+            self.raise_seen(author, now.wall_us);
+        }
+    }
+
     /// Adds what is stored of earlier times.
     pub(crate) fn remember(&mut self, stored: impl IntoIterator<Item = (AuthorId, u64)>) {
         for (author, us) in stored.into_iter().take(PARTICIPANTS_MAX) {
