@@ -145,6 +145,10 @@ fn the_menu_key_offers_corrections() {
     let desk = Desk::open(folder.path());
     settings().set_string("spelling-language", "en_US").unwrap();
     let editor = opened(&desk, "right wrogn words\n");
+    until("it is checked", || {
+        let tags = tags_at(&editor, 8);
+        tags.iter().any(gtk::TextTag::is_underline_set)
+    });
     let menu = editor.extra_menu().unwrap();
     for (place, is_wrong) in [(2, false), (8, true), (14, false)] {
         editor.go_to_range(&(place..place));
