@@ -155,12 +155,14 @@ fn what_is_dragged_is_seen_to_be_welcome() {
         .collect();
     assert_eq!(targets.len(), 2);
     for target in targets {
+        // A line all round that is thick enough to be seen, but for its corners.
         let around = usize::try_from(2 * (target.width() + target.height())).unwrap();
+        let frame = around * 5 / 2;
         // Frames in between, which looking alone would leave no time for.
         let is_framed = |wanted: bool| {
             (0..FRAMES_MAX).any(|_| {
                 frames(&target, 2);
-                (pixels(&target, &accent) > around) == wanted
+                (pixels(&target, &accent) > frame) == wanted
             })
         };
         assert!(is_framed(false));

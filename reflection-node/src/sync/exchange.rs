@@ -203,7 +203,7 @@ impl Exchange {
                 Ok(operation) if !self.session.is_of_use(&operation) => {}
                 Ok(operation) => {
                     self.session.heard(&operation)?;
-                    if self.session.has(&operation) {
+                    if self.session.weed_out(&operation) {
                         return Ok(());
                     }
                     self.pending_bytes += operation.len_bytes();
@@ -351,7 +351,7 @@ impl Exchange {
         if self.session.is_starting() {
             return Some(super::patience(START_TIMEOUT));
         }
-        self.session.next_push()
+        self.session.next_look()
     }
 
     /// Gives the peer up if its time is over.

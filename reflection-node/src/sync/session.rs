@@ -487,8 +487,9 @@ impl Session {
     }
 
     /// Whether an operation that the peer has sent was here before and ends the log, so that there
-    /// is nothing to be done about it. If the peer is not its author it need not push that log.
-    pub(crate) fn has(&mut self, operation: &Operation) -> bool {
+    /// is nothing to be done about it. If it was here and the peer is not its author, that is noted:
+    /// the peer need not push that log.
+    pub(crate) fn weed_out(&mut self, operation: &Operation) -> bool {
         let author = operation.author();
         let is_late = self.ours.next(&author) > operation.header().sequence;
         if is_late && self.is_done_received && author != self.remote() {

@@ -123,7 +123,7 @@ impl Session {
     }
 
     /// When [`Session::weigh`] is to be called though nothing has happened.
-    pub(crate) fn next_push(&self) -> Option<Duration> {
+    pub(crate) fn next_look(&self) -> Option<Duration> {
         let has_news = self.state == State::Live && self.has_news_of_others();
         let news = (has_news && self.now < self.next_news).then_some(self.next_news);
         self.pushes.due().into_iter().chain(news).min()

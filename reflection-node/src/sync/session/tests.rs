@@ -84,7 +84,7 @@ impl Side {
                 let operation = Operation::decode(header, body).unwrap();
                 self.session.heard(&operation)?;
                 self.operations_received += 1;
-                if !self.session.has(&operation) {
+                if !self.session.weed_out(&operation) {
                     self.store(operation);
                 }
             }
@@ -344,7 +344,7 @@ fn what_both_get_from_its_author_neither_sends_to_the_other() {
     while bob.operations_received == 1 {
         alice.now = alice
             .session
-            .next_push()
+            .next_look()
             .expect("it is looked at once more");
         talk(&mut alice, &mut bob);
     }
@@ -384,7 +384,7 @@ fn heads_of_others_are_told_now_and_then_and_the_peers_own_at_once() {
     assert!(matches!(&said[..], [Frame::Heads { heads, .. }] if heads[0].0 == world.bob_key.id()));
     bob.listen(said).unwrap();
     talk(&mut alice, &mut bob);
-    alice.now = alice.session.next_push().unwrap();
+    alice.now = alice.session.next_look().unwrap();
     talk(&mut alice, &mut bob);
     assert_equal(&alice, &bob);
 }
