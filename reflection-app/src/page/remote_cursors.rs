@@ -170,10 +170,10 @@ impl RemoteCursors {
             }
             let caret = caret(&location);
             snapshot.append_color(&cursor.text_colour(), &caret);
-            if self.shows_name(cursor, &caret) {
-                if let Some(name) = self.drawn_name(view, cursor) {
-                    place_name(view, snapshot, &name, &caret);
-                }
+            if self.shows_name(cursor, &caret)
+                && let Some(name) = self.drawn_name(view, cursor)
+            {
+                place_name(view, snapshot, &name, &caret);
             }
         }
     }

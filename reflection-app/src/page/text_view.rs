@@ -12,7 +12,7 @@ use sourceview5::prelude::*;
 use sourceview5::subclass::prelude::*;
 
 use super::remote_cursors::RemoteCursors;
-use super::scroll_anchor::ScrollAnchor;
+use super::scroll_anchor::{Compensation, ScrollAnchor};
 use super::seeking::{Aim, Seeking};
 use super::spelling::Spelling;
 use super::text_buffer::TextBuffer;
@@ -33,6 +33,7 @@ pub(super) mod imp {
     pub struct TextView {
         pub(super) buffer: TextBuffer,
         pub(super) anchor: ScrollAnchor,
+        pub(super) compensation: Compensation,
         pub(super) seeking: Seeking,
         pub(super) remote_cursors: RemoteCursors,
         pub(super) spelling: OnceCell<Spelling>,
@@ -77,6 +78,9 @@ pub(super) mod imp {
             ));
             view.follow_system_colours(&style);
             view.follow_settings();
+            view.connect_vadjustment_notify(|view| {
+                view.imp().compensation.follow(view.upcast_ref());
+            });
             view.check_spelling();
             view.zoom_by_touch();
             view.take_keys();
@@ -187,10 +191,19 @@ impl TextView {
         self.imp().anchor.restore(self.upcast_ref());
     }
 
-    /// Selects a range and brings it into view.
+    /// Selects a range that was found and brings it into view. One widget at a time has what the
+    /// middle button pastes, and one that loses it selects nothing any longer; so this leaves it
+    /// to the entry in which one says what to find.
     pub fn select_and_show(&self, from: &gtk::TextIter, to: &gtk::TextIter) {
         let buffer = &self.imp().buffer;
+        let clipboard = Some(self.primary_clipboard()).filter(|_| self.is_realized());
+        if let Some(clipboard) = &clipboard {
+            buffer.remove_selection_clipboard(clipboard);
+        }
         buffer.select_range(from, to);
+        if let Some(clipboard) = &clipboard {
+            buffer.add_selection_clipboard(clipboard);
+        }
         self.scroll_to_mark(&buffer.get_insert(), 0.1, false, 0.0, 0.0);
     }
 
