@@ -138,6 +138,9 @@ impl Engine {
         self.undo.break_step();
         outcome?;
         self.set_selection(rewrite.selection);
+        if !effects.is_empty() {
+            self.undo.left_at(self.selection);
+        }
         Ok(effects)
     }
 

@@ -11,6 +11,8 @@ use super::selection::Selection;
 
 /// What indents a line by one level.
 const INDENT: &str = "    ";
+/// How many items of a list get another number at most when one comes before them.
+const RENUMBERED_MAX: usize = 1_000;
 
 /// A mark around a stretch of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,17 +126,18 @@ fn list_marks(line: &str) -> Option<ListMarks<'_>> {
 }
 
 impl ListMarks<'_> {
+    /// The number of an item, and what stands behind it.
+    fn number(&self) -> Option<(u64, &str)> {
+        let digits = self.bullet.len().checked_sub(1)?;
+        let (number, behind) = self.bullet.split_at(digits);
+        Some((number.parse().ok()?, behind))
+    }
+
     /// The marks of the next line.
     fn next(&self) -> String {
-        let bullet = match self
-            .bullet
-            .split_at_checked(self.bullet.len().wrapping_sub(1))
-        {
-            Some((number, behind)) if !number.is_empty() => {
-                let next = number.parse::<u64>().map_or(1, |number| number + 1);
-                format!("{next}{behind}")
-            }
-            _ => self.bullet.to_owned(),
+        let bullet = match self.number() {
+            Some((number, behind)) => format!("{}{behind}", number + 1),
+            None => self.bullet.to_owned(),
         };
         let space = match self.space {
             "" if self.bullet.is_empty() => "",
@@ -173,14 +176,57 @@ pub fn continue_list(text: &str, selection: Selection) -> Option<Rewrite> {
     }
     let insert = format!("\n{}", marks.next());
     let caret = selection.caret + length(&insert);
+    let following = selection.caret + length(&text[byte..range.end]);
+    let mut edits = renumbered(&text[range.end..], following, &marks);
+    // The last ones come first, so that each place is where it was.
+    edits.reverse();
+    edits.push(TextEdit {
+        at: selection.caret,
+        delete: 0,
+        insert,
+    });
     Some(Rewrite {
-        edits: vec![TextEdit {
-            at: selection.caret,
-            delete: 0,
-            insert,
-        }],
+        edits,
         selection: Selection::caret(caret),
     })
+}
+
+/// Makes room for the number of a new item: those behind it that count on from there count one
+/// further. An item with another number than is expected has it for a reason. `text` follows the
+/// line of the item before, `start` characters from the beginning.
+fn renumbered(text: &str, start: usize, marks: &ListMarks<'_>) -> Vec<TextEdit> {
+    let mut edits = Vec::new();
+    let Some((number, behind)) = marks.number() else {
+        return edits;
+    };
+    let (mut expected, mut at) = (number + 1, start);
+    for line in text.split_inclusive('\n').skip(1) {
+        at += 1;
+        let content = line.trim_end_matches('\n');
+        let rest = content.strip_prefix(marks.lead).unwrap_or(content);
+        let item = list_marks(content).filter(|item| item.lead == marks.lead);
+        let digits = item
+            .as_ref()
+            .map_or(0, |item| item.bullet.len().saturating_sub(1));
+        match item.as_ref().and_then(ListMarks::number) {
+            Some(present) if present == (expected, behind) => {
+                if edits.len() == RENUMBERED_MAX {
+                    break;
+                }
+                expected += 1;
+                edits.push(TextEdit {
+                    at: at + length(marks.lead),
+                    delete: digits,
+                    insert: expected.to_string(),
+                });
+            }
+            // What stands within an item, or between two of them.
+            None if rest.trim().is_empty() || rest.starts_with([' ', '\t']) => {}
+            Some(_) | None => break,
+        }
+        at += length(content);
+    }
+    edits
 }
 
 /// Whether a line stands between the fences of code.

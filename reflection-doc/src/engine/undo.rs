@@ -317,6 +317,14 @@ impl Undo {
         });
     }
 
+    /// Takes note of where the command that was just made left caret and selection, which is where
+    /// doing it again leaves them.
+    pub(super) fn left_at(&mut self, selection: Selection) {
+        if let Some(top) = &mut self.done.top {
+            top.source = selection;
+        }
+    }
+
     /// Whether an edit goes on where the last one stopped, as typing does.
     fn goes_on(&self, edit: &Edited<'_>, manner: Manner) -> bool {
         let Some(last) = self.last else { return false };

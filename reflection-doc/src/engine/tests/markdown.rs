@@ -70,6 +70,30 @@ fn enter_goes_on_with_a_list() {
 }
 
 #[test]
+fn items_that_follow_count_on() {
+    let check = |marked, expected| check(continue_list, marked, expected);
+    check("1. a|\n2. b\n3. c", Some("1. a\n2. |\n3. b\n4. c"));
+    check("8. ä|b\n9. c\n10. d\n", Some("8. ä\n9. |b\n10. c\n11. d\n"));
+    check(
+        "1) a|\n   - within\n   more\n\n2) b\ntext\n3) c",
+        Some("1) a\n2) |\n   - within\n   more\n\n3) b\ntext\n3) c"),
+    );
+    check(
+        "> 1. a|\n> 2. b\n>\n> 3. c",
+        Some("> 1. a\n> 2. |\n> 3. b\n>\n> 3. c"),
+    );
+    check(
+        "  1. a|\n  2. b\n2. c",
+        Some("  1. a\n  2. |\n  3. b\n2. c"),
+    );
+    // Others than what follows: another list, and numbers that were meant to be so.
+    check("1. a|\n2) b", Some("1. a\n2. |\n2) b"));
+    check("1. a|\n1. b\n2. c", Some("1. a\n2. |\n1. b\n2. c"));
+    check("1. a|\n2. b\n5. c", Some("1. a\n2. |\n3. b\n5. c"));
+    check("- a|\n- b", Some("- a\n- |\n- b"));
+}
+
+#[test]
 fn enter_in_an_empty_item_ends_the_list() {
     let check = |marked, expected| check(continue_list, marked, expected);
     check("- one\n- |", Some("- one\n|"));

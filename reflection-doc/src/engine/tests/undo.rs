@@ -363,6 +363,26 @@ fn a_replaced_selection_is_one_step_and_comes_back_selected() {
 }
 
 #[test]
+fn a_command_leaves_the_selection_where_it_did_when_it_is_done_again() {
+    let (mut engine, _) = timed();
+    type_text(&mut engine, "one zwei 🎉");
+    let selected = Selection {
+        anchor: 4,
+        caret: 8,
+    };
+    engine.set_selection(selected);
+    let bold = toggle_emphasis(&engine.text(), selected, Emphasis::Bold);
+    engine.rewrite(&bold).unwrap();
+    let bold = bold.selection;
+    assert_eq!(engine.text(), "one **zwei** 🎉");
+    for _ in 0..2 {
+        assert_eq!(engine.undo().unwrap().selection, selected);
+        assert_eq!(engine.redo().unwrap().selection, bold);
+        assert_eq!(engine.text(), "one **zwei** 🎉");
+    }
+}
+
+#[test]
 fn undo_leaves_what_others_wrote_within() {
     let (mut me, mut other) = (engine(1), engine(2));
     me.edit(0, 0, "mine").unwrap();
