@@ -121,8 +121,9 @@ impl FindBar {
             ));
             imp.context.replace(Some(context));
         }
-        if let Some((from, to)) = buffer.selection_bounds() {
-            let text = buffer.slice(&from, &to, false);
+        let selected = buffer.selection_bounds();
+        if let Some((from, to)) = &selected {
+            let text = buffer.slice(from, to, false);
             if !text.contains('\n') && text.chars().count() <= SELECTION_CHARS_MAX {
                 imp.find_entry.set_text(&text);
             }
@@ -133,6 +134,11 @@ impl FindBar {
             .set_active(with_replace && view.is_editable());
         imp.revealer.set_reveal_child(true);
         imp.find_entry.grab_focus();
+        // What is typed next takes its place. That takes the selection away from the text.
+        imp.find_entry.select_region(0, -1);
+        if let Some((from, to)) = selected {
+            view.select_and_show(&from, &to);
+        }
         self.search_changed();
     }
 

@@ -35,7 +35,8 @@ const COMMANDS: [Command; 6] = [
 const CONTROL: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK;
 const SHIFT: gdk::ModifierType = gdk::ModifierType::SHIFT_MASK;
 
-/// The keys of these. What is added here belongs into the dialog of shortcuts, too.
+/// The keys of these. What is added here belongs into the dialog of shortcuts, too. They are taken
+/// before GTK sees them, because a text view makes a line break of Return whatever is held with it.
 pub const SHORTCUTS: [(gdk::Key, gdk::ModifierType, &str); 4] = [
     (gdk::Key::b, CONTROL, "text.bold"),
     (gdk::Key::i, CONTROL, "text.italic"),
@@ -53,7 +54,7 @@ pub const REVERSALS: [(gdk::Key, gdk::ModifierType, Reversal); 3] = [
     (gdk::Key::y, CONTROL, Document::redo),
 ];
 
-/// Installs the actions of the text and the keys for them.
+/// Installs the actions of the text.
 pub(super) fn install_actions(klass: &mut <imp::TextView as ObjectSubclass>::Class) {
     // In place of GTK's own: the document knows what is one's own, the buffer does not.
     klass.install_action("text.undo", None, |view: &TextView, _, _| {
@@ -64,9 +65,6 @@ pub(super) fn install_actions(klass: &mut <imp::TextView as ObjectSubclass>::Cla
     });
     for (name, act) in COMMANDS {
         klass.install_action(name, None, move |view: &TextView, _, _| act(view));
-    }
-    for (key, modifiers, action) in SHORTCUTS {
-        klass.add_binding_action(key, modifiers, action);
     }
 }
 
@@ -80,9 +78,20 @@ impl TextView {
         self.action_set_enabled("text.redo", can_redo);
     }
 
-    /// GTK says at times that its own undo, which is not used, can do nothing. So before a menu can
-    /// open, by a button, a finger or a key, it is said again what is true.
+    /// GTK says at times that its own undo, which is not used, can do nothing. So it is said again
+    /// right after that what is true, and before a menu can open, by a button, a finger or a key.
     pub(super) fn keep_reversible(&self) {
+        let buffer = self.text_buffer();
+        for property in ["can-undo", "can-redo", "enable-undo"] {
+            buffer.connect_notify_local(
+                Some(property),
+                clone!(
+                    #[weak(rename_to = view)]
+                    self,
+                    move |_, _| view.show_reversible()
+                ),
+            );
+        }
         let presses = gtk::GestureClick::builder()
             .button(0)
             .propagation_phase(gtk::PropagationPhase::Capture)
@@ -128,13 +137,22 @@ impl TextView {
         let held = modifiers
             & (CONTROL | SHIFT | gdk::ModifierType::ALT_MASK | gdk::ModifierType::SUPER_MASK);
         let is_plain = held.is_empty();
-        let key = key.to_lower();
+        let key = match key.to_lower() {
+            gdk::Key::KP_Enter | gdk::Key::ISO_Enter => gdk::Key::Return,
+            key => key,
+        };
+        let mut shortcuts = SHORTCUTS.into_iter();
+        if let Some((_, _, action)) = shortcuts.find(|known| (known.0, known.1) == (key, held)) {
+            // Whether it can be done is for the action to say; GTK has no use for these keys.
+            let _ = WidgetExt::activate_action(self, action, None);
+            return true;
+        }
         let mut reversals = REVERSALS.into_iter();
         if let Some((_, _, act)) = reversals.find(|known| (known.0, known.1) == (key, held)) {
             return self.reverse(act);
         }
         match key {
-            gdk::Key::Return | gdk::Key::KP_Enter if is_plain => self.rewrite(continue_list),
+            gdk::Key::Return if is_plain => self.rewrite(continue_list),
             gdk::Key::Tab if is_plain => self.is_in_list() && self.rewrite(indent),
             gdk::Key::Tab | gdk::Key::ISO_Left_Tab if held == SHIFT => {
                 self.is_in_list() && self.rewrite(outdent)

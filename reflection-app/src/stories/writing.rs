@@ -2,11 +2,11 @@
 //! One person and one text: keys, finding, looking at it in other ways.
 
 use adw::prelude::*;
-use gtk::{gdk, glib};
+use gtk::{gdk, gio, glib};
 use reflection_doc::objects::Document;
 
 use super::{Desk, everything, says, until};
-use crate::page::TextView;
+use crate::page::{DocumentPage, TextView};
 use crate::preferences::settings;
 
 const PLAIN: gdk::ModifierType = gdk::ModifierType::empty();
@@ -20,6 +20,37 @@ pub(super) fn press_key(editor: &TextView, key: gdk::Key, modifiers: gdk::Modifi
     let code = glib::translate::IntoGlib::into_glib(key);
     keys.filter(|keys| keys.propagation_phase() == gtk::PropagationPhase::Capture)
         .any(|keys| keys.emit_by_name("key-pressed", &[&code, &0_u32, &modifiers]))
+}
+
+/// The button for menus goes down over a place of the text.
+fn right_click(editor: &TextView, offset: i32) {
+    let place = editor.iter_location(&editor.text_buffer().iter_at_offset(offset));
+    let (x, y) =
+        editor.buffer_to_window_coords(gtk::TextWindowType::Widget, place.x(), place.y() + 1);
+    let controllers = editor.observe_controllers();
+    let clicks = controllers.iter::<glib::Object>().flatten();
+    let clicks = clicks.filter_map(|found| found.downcast::<gtk::GestureClick>().ok());
+    for click in clicks.filter(|click| {
+        matches!(click.button(), 0 | gdk::BUTTON_SECONDARY)
+            && click.propagation_phase() == gtk::PropagationPhase::Capture
+    }) {
+        click.emit_by_name::<()>("pressed", &[&1_i32, &f64::from(x), &f64::from(y)]);
+    }
+}
+
+/// Whether a menu would offer this.
+fn can(editor: &TextView, action: &str) -> bool {
+    let menu = gio::Menu::new();
+    menu.append(Some("words"), Some(action));
+    let popover = gtk::PopoverMenu::from_model(Some(&menu));
+    popover.set_parent(editor);
+    let items = super::below(&popover, |_| true);
+    let is_sensitive = items
+        .iter()
+        .find(|item| item.css_name() == "modelbutton")
+        .is_some_and(WidgetExt::is_sensitive);
+    popover.unparent();
+    is_sensitive
 }
 
 fn type_text(editor: &TextView, text: &str) {
@@ -77,6 +108,8 @@ fn keys_write_markdown_and_undo_takes_it_back() {
         "it is selected as before"
     );
     assert!(press_key(&editor, gdk::Key::y, CONTROL));
+    let (from, to) = editor.text_buffer().selection_bounds().unwrap();
+    assert_eq!((from.offset(), to.offset()), (10, 14), "and so again");
     // As from the menu of the text, more than once.
     let from_menu = |action: &str| {
         press_key(&editor, gdk::Key::Menu, PLAIN);
@@ -84,7 +117,9 @@ fn keys_write_markdown_and_undo_takes_it_back() {
     };
     from_menu("text.undo");
     assert_eq!(text(&editor), "- one\n- zwei 🎉");
-    from_menu("text.undo");
+    right_click(&editor, 3);
+    assert!(can(&editor, "text.undo") && can(&editor, "text.redo"));
+    act(&editor, "text.undo");
     assert_eq!(text(&editor), "- one\n    - zwei 🎉");
     from_menu("text.redo");
     from_menu("text.redo");
@@ -96,10 +131,20 @@ fn keys_write_markdown_and_undo_takes_it_back() {
 
     let (_, editor) = opened(&desk, "- [ ] milk");
     editor.go_to_range(&(10..10));
+    assert!(press_key(&editor, gdk::Key::Return, CONTROL));
+    assert_eq!(text(&editor), "- [x] milk");
+    assert!(press_key(&editor, gdk::Key::KP_Enter, CONTROL));
+    assert_eq!(text(&editor), "- [ ] milk");
     act(&editor, "text.tick");
     assert_eq!(text(&editor), "- [x] milk");
-    act(&editor, "text.tick");
-    assert_eq!(text(&editor), "- [ ] milk");
+
+    let (document, editor) = opened(&desk, "1. one\n2. two\n3. three");
+    editor.go_to_range(&(6..6));
+    assert!(press_key(&editor, gdk::Key::Return, PLAIN));
+    assert_eq!(text(&editor), "1. one\n2. \n3. two\n4. three");
+    assert_eq!(document.text(), text(&editor), "the document has it, too");
+    assert!(press_key(&editor, gdk::Key::z, CONTROL));
+    assert_eq!(text(&editor), "1. one\n2. two\n3. three");
     desk.close();
 }
 
@@ -136,7 +181,57 @@ fn words_are_found_and_replaced() {
     until("expressions work", || says(&desk.window, "1 of 1"));
     find.set_text("(");
     until("a wrong one is said", || says(&desk.window, "Not valid"));
+    WidgetExt::activate_action(&find, "find.regular-expression", None).unwrap();
+    WidgetExt::activate_action(&find, "find.match-case", None).unwrap();
     WidgetExt::activate_action(&find, "find.close", None).unwrap();
+    desk.close();
+}
+
+/// Presses Escape where nothing else has a use for it.
+fn press_escape(editor: &TextView) -> bool {
+    let page = editor.ancestor(DocumentPage::static_type()).unwrap();
+    let controllers = page.observe_controllers();
+    let keys = controllers.iter::<glib::Object>().flatten();
+    let mut keys = keys.filter_map(|found| found.downcast::<gtk::EventControllerKey>().ok());
+    let code = glib::translate::IntoGlib::into_glib(gdk::Key::Escape);
+    keys.any(|keys| keys.emit_by_name("key-pressed", &[&code, &0_u32, &PLAIN]))
+}
+
+/// E3: what is selected is looked for, and what is typed takes its place; Escape leaves it from
+/// wherever the keyboard is.
+#[gtk::test]
+fn what_is_selected_is_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let (_, editor) = opened(&desk, "a word and a word");
+    let bar = || {
+        let mut widgets = everything(&desk.window).into_iter();
+        widgets.find_map(|widget| widget.downcast::<gtk::Entry>().ok())
+    };
+    for action in ["page.find", "page.replace"] {
+        editor.grab_focus();
+        editor.go_to_range(&(13..17));
+        act(&editor, action);
+        until("the bar is there", || bar().is_some());
+        let find = bar().unwrap();
+        until("the place is told", || says(&desk.window, "2 of 2"));
+        // Selections are told to other programs, which takes its time.
+        super::frames(&desk.window, 5);
+        assert_eq!(find.text(), "word");
+        assert_eq!(find.selection_bounds(), Some((0, 4)), "by {action}");
+        let (from, to) = editor.text_buffer().selection_bounds().unwrap();
+        assert_eq!((from.offset(), to.offset()), (13, 17));
+        editor.grab_focus();
+        assert!(press_escape(&editor));
+        until("the bar is gone", || bar().is_none());
+        assert!(!press_escape(&editor), "there is nothing to leave");
+    }
+    act(&editor, "page.preview");
+    until("the preview is there", || desk.text_view().is_none());
+    assert!(press_escape(&editor));
+    until("the text is back", || {
+        desk.text_view().is_some_and(|editor| editor.has_focus())
+    });
     desk.close();
 }
 

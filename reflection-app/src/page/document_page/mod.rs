@@ -2,6 +2,7 @@
 //! The page of one document, for as long as it is shown.
 
 mod buttons;
+mod escape;
 mod people;
 mod phase;
 mod places;
@@ -145,9 +146,13 @@ mod imp {
                 page.imp().share_button.popup();
             });
             klass.install_action("page.find", None, |page: &super::DocumentPage, _, _| {
+                // Places are found in the text and not in its preview.
+                page.set_is_previewing(false);
                 page.imp().find_bar.show(false);
             });
             klass.install_action("page.replace", None, |page: &super::DocumentPage, _, _| {
+                // Places are found in the text and not in its preview.
+                page.set_is_previewing(false);
                 page.imp().find_bar.show(true);
             });
             for (name, action) in [
@@ -191,6 +196,12 @@ mod imp {
         fn set_is_previewing(&self, is_previewing: bool) {
             if self.is_previewing.replace(is_previewing) != is_previewing {
                 self.obj().show_phase();
+                // The keyboard goes with what is shown: keys move there, and Escape leaves it.
+                if is_previewing {
+                    self.preview_view.grab_focus();
+                } else {
+                    self.obj().focus_text();
+                }
             }
         }
 
@@ -208,6 +219,7 @@ mod imp {
             let page = self.obj();
             self.find_bar.set_view(&self.text_view);
             page.fit_popovers();
+            page.leave_by_escape();
             settings()
                 .bind("show-authorship", &*page, "shows-authors")
                 .build();
