@@ -234,6 +234,30 @@ async fn who_says_nothing_is_seen_by_their_device() {
 }
 
 #[tokio::test]
+async fn who_looks_at_something_else_and_comes_back_is_seen_again() {
+    let (mut alice, mut bob, topic) = pair().await;
+    let (alice_id, bob_id) = (alice.id(), bob.id());
+    let other = alice.node.create().await.unwrap();
+    bob.join(&alice, &other, Access::Write).await;
+    let _his = bob.node.enter(&topic).await.unwrap();
+    for _ in 0..3 {
+        let hers = alice.node.enter(&topic).await.unwrap();
+        alice.sees(&topic, bob_id, |person| person.is_here).await;
+        bob.sees(&topic, alice_id, |person| person.is_here).await;
+        hers.say(b"caret at 7".to_vec()).unwrap();
+        bob.sees(&topic, alice_id, |person| person.said == b"caret at 7")
+            .await;
+        let elsewhere = alice.node.enter(&other).await.unwrap();
+        hers.leave();
+        bob.sees(&topic, alice_id, |person| !person.is_here).await;
+        elsewhere.leave();
+        alice
+            .hears(|event| matches!(event, Event::NeighborDown { peer, .. } if *peer == bob_id))
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn two_people_meet_again_after_each_outage() {
     let (mut alice, mut bob, topic) = pair().await;
     let _hers = alice.node.enter(&topic).await.unwrap();

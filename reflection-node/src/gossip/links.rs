@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The gossip connections to peers: dialled here, or taken from peers who dialled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use iroh::Endpoint;
@@ -19,20 +19,25 @@ const PAUSE_MAX: Duration = Duration::from_secs(15);
 const STEADY: Duration = Duration::from_secs(10);
 /// How long a connection outlives the sessions: last words are on their way when they end.
 const GRACE: Duration = Duration::from_secs(1);
-/// Connections with one peer: one, or two where both dialled at once.
+/// Connections with one peer: one, or two where both dialled at once. One more takes the place of the
+/// oldest, which may be one that gossip has left.
 const CONNECTIONS_MAX: usize = 2;
-/// Streams that a peer may have open; gossip uses one for each overlay.
-const STREAMS_MAX: u32 = 1024;
+/// How long a connection may stand without a common overlay before another one is tried. Most often
+/// the peer has just not opened any document that is open here.
+const FRUITLESS: Duration = Duration::from_mins(2);
 /// With this QUIC code a connection is refused that no session stands behind.
 const REFUSED_CODE: u32 = 4;
 
 struct Link {
-    connections: usize,
+    /// Those that stand, each with when it began; the oldest first. Gossip leaves behind those on which it
+    /// has ended its last overlay, and neither closes them nor sends on them again.
+    connections: VecDeque<(Instant, CancellationToken)>,
     is_dialing: bool,
     due: Instant,
     pause: Duration,
     /// Since when no session has stood behind it.
     unproved: Option<Instant>,
+    /// Ends a dial.
     cancel: CancellationToken,
 }
 
@@ -57,17 +62,22 @@ impl Links {
         }
     }
 
-    /// Whether one more connection with a peer may be taken.
-    pub(super) fn has_room(&self, peer: &AuthorId) -> bool {
-        let link = self.peers.get(peer);
-        link.is_none_or(|link| link.connections < CONNECTIONS_MAX)
-    }
-
     /// Whether a connection with a peer stands.
     pub(super) fn is_up(&self, peer: &AuthorId) -> bool {
         self.peers
             .get(peer)
-            .is_some_and(|link| link.connections > 0)
+            .is_some_and(|link| !link.connections.is_empty())
+    }
+
+    /// Has another connection made with a peer whom no overlay finds on what there is.
+    pub(super) fn renew(&mut self, peer: &AuthorId, now: Instant) {
+        let Some(link) = self.peers.get_mut(peer) else {
+            return;
+        };
+        let newest = link.connections.back();
+        if newest.is_some_and(|(since, _)| now.duration_since(*since) >= FRUITLESS) {
+            link.close();
+        }
     }
 
     /// Dials those who are wanted and closes what no session stands behind any more.
@@ -86,12 +96,13 @@ impl Links {
             let is_kept = now.duration_since(since) < GRACE;
             if !is_kept {
                 link.cancel.cancel();
+                link.close();
             }
             is_kept
         });
         for peer in wanted {
             let link = self.peers.entry(*peer).or_insert_with(Link::new);
-            if link.connections == 0 && !link.is_dialing && link.due <= now {
+            if link.connections.is_empty() && !link.is_dialing && link.due <= now {
                 link.is_dialing = true;
                 let dial = dial(
                     self.endpoint.clone(),
@@ -104,15 +115,12 @@ impl Links {
         }
         // Nobody is dialled for a document that is not open any more.
         self.peers
-            .retain(|peer, link| wanted.contains(peer) || link.connections > 0 || link.is_dialing);
+            .retain(|peer, link| wanted.contains(peer) || link.is_in_use());
     }
 
     /// When the next dial is due, or a connection is to be closed.
     pub(super) fn due(&self) -> Option<Instant> {
-        let waiting = self
-            .peers
-            .values()
-            .filter(|link| link.connections == 0 && !link.is_dialing);
+        let waiting = self.peers.values().filter(|link| !link.is_in_use());
         let unproved = self.peers.values().filter_map(|link| link.unproved);
         let closing = unproved.map(|since| since + GRACE);
         waiting.map(|link| link.due).chain(closing).min()
@@ -122,10 +130,14 @@ impl Links {
     pub(super) fn linked(&mut self, peer: AuthorId, connection: Connection) {
         let link = self.peers.entry(peer).or_insert_with(Link::new);
         link.is_dialing = false;
-        link.connections += 1;
-        connection.set_max_concurrent_uni_streams(STREAMS_MAX.into());
-        let (cancel, messages) = (link.cancel.clone(), self.messages.clone());
-        let since = Instant::now();
+        if link.connections.len() >= CONNECTIONS_MAX
+            && let Some((_, oldest)) = link.connections.pop_front()
+        {
+            oldest.cancel();
+        }
+        let (since, cancel) = (Instant::now(), CancellationToken::new());
+        link.connections.push_back((since, cancel.clone()));
+        let messages = self.messages.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = cancel.cancelled() => connection.close(0_u32.into(), b"closing"),
@@ -146,7 +158,7 @@ impl Links {
     /// A connection ended that had begun at `since`.
     pub(super) fn ended(&mut self, peer: &AuthorId, since: Instant) {
         if let Some(link) = self.peers.get_mut(peer) {
-            link.connections = link.connections.saturating_sub(1);
+            link.connections.retain(|(known, _)| *known != since);
             if since.elapsed() >= STEADY {
                 link.pause = PAUSE_MIN;
             }
@@ -156,8 +168,9 @@ impl Links {
 
     /// Ends all connections.
     pub(super) fn close_all(&mut self) {
-        for link in self.peers.values() {
+        for link in self.peers.values_mut() {
             link.cancel.cancel();
+            link.close();
         }
         self.peers.clear();
     }
@@ -172,12 +185,23 @@ impl Drop for Links {
 impl Link {
     fn new() -> Self {
         Self {
-            connections: 0,
+            connections: VecDeque::new(),
             is_dialing: false,
             due: Instant::now(),
             pause: PAUSE_MIN,
             unproved: None,
             cancel: CancellationToken::new(),
+        }
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.is_dialing || !self.connections.is_empty()
+    }
+
+    /// Closes what connections there are.
+    fn close(&mut self) {
+        for (_, cancel) in &self.connections {
+            cancel.cancel();
         }
     }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iroh::Endpoint;
-use iroh::endpoint::{BeforeConnectOutcome, Connection, EndpointHooks};
+use iroh::endpoint::{AfterHandshakeOutcome, BeforeConnectOutcome, Connection, EndpointHooks};
 use iroh_gossip::net::Gossip;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,8 @@ use crate::store::{Durability, StoreError, participants};
 
 /// Version of the overlay's protocol.
 pub(crate) const ALPN: &[u8] = b"app.reflection/gossip/1";
+/// Streams that a peer may have open; gossip uses one for each overlay.
+const STREAMS_MAX: u32 = 1024;
 /// What gossip is set up for; the same at all peers.
 const GOSSIP_BYTES_MAX: usize = 4096;
 /// What gossip puts around a message.
@@ -104,6 +106,15 @@ impl EndpointHooks for Gate {
         } else {
             BeforeConnectOutcome::Accept
         }
+    }
+
+    /// Gossip sends on streams in one direction, which no other connection has; and it dials by itself,
+    /// too, once it has ended an overlay.
+    async fn after_handshake<'a>(&'a self, connection: &'a Connection) -> AfterHandshakeOutcome {
+        if connection.alpn() == ALPN {
+            connection.set_max_concurrent_uni_streams(STREAMS_MAX.into());
+        }
+        AfterHandshakeOutcome::accept()
     }
 }
 
@@ -205,11 +216,17 @@ impl Actor {
     async fn turn(&mut self) -> Result<(), Frozen> {
         let now = Now::read();
         self.open_and_close().await?;
-        let mut wanted = BTreeSet::new();
+        let (mut wanted, mut neighbours) = (BTreeSet::new(), BTreeSet::new());
         for (topic, overlay) in &mut self.overlays {
             let peers: BTreeSet<AuthorId> = self.shared.peers_of(topic).into_keys().collect();
             wanted.extend(peers.iter().copied());
+            neighbours.extend(overlay.neighbours.iter().copied());
             overlay.meet(peers, &self.links, now.instant).await?;
+        }
+        if neighbours.is_empty() {
+            for peer in &wanted {
+                self.links.renew(peer, now.instant);
+            }
         }
         let shared = Arc::clone(&self.shared);
         self.links
@@ -301,7 +318,7 @@ impl Actor {
         match message {
             Message::Incoming(connection) => {
                 let peer = AuthorId::from(connection.remote_id());
-                if !self.shared.is_with(&peer) || !self.links.has_room(&peer) {
+                if !self.shared.is_with(&peer) {
                     links::refuse(&connection);
                     return Ok(());
                 }
