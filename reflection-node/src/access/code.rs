@@ -151,7 +151,7 @@ impl FromStr for Code {
         let word = folded
             .strip_prefix(LINK_SCHEME)
             .unwrap_or(&folded)
-            .trim_start_matches('/');
+            .trim_matches('/');
         let access = [Access::Write, Access::Read, Access::Replica]
             .into_iter()
             .find(|access| {
@@ -314,6 +314,7 @@ mod tests {
             broken,
             code.to_link(),
             format!("reflection://{text}"),
+            format!("reflection:///{text}/"),
         ] {
             assert_eq!(
                 variant.parse::<Code>().unwrap().keys().topic(),

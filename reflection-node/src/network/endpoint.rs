@@ -129,13 +129,9 @@ async fn bind_at(
     };
     if !config.bind.is_empty() {
         builder = builder.clear_ip_transports();
-        for address in &config.bind {
+        for (address, options) in sockets(&config.bind, &networks()) {
             builder = builder
-                // A system without IPv6 is no reason not to listen.
-                .bind_addr_with_opts(
-                    *address,
-                    BindOpts::default().set_is_required(*address != unspecified_v6(address.port())),
-                )
+                .bind_addr_with_opts(address, options)
                 .map_err(|error| bind_error(error.to_string()))?;
         }
     }
@@ -144,6 +140,45 @@ async fn bind_at(
         .await
         .map_err(|error| bind_error(bind_reason(&error)))?;
     Ok((endpoint, book))
+}
+
+/// The networks that this machine's interfaces are in, as addresses and lengths of prefixes.
+fn networks() -> Vec<(IpAddr, u8)> {
+    let mut networks = Vec::new();
+    for interface in netdev::get_interfaces() {
+        let v4 = interface.ipv4.iter();
+        networks.extend(v4.map(|net| (IpAddr::V4(net.addr()), net.prefix_len())));
+        let v6 = interface.ipv6.iter();
+        networks.extend(v6.map(|net| (IpAddr::V6(net.addr()), net.prefix_len())));
+    }
+    networks
+}
+
+/// How to listen at these addresses. Of each family one socket reaches out wherever no other one's
+/// network is: the one that is open to all addresses, or the first. It has to be bound last.
+fn sockets(bind: &[SocketAddr], networks: &[(IpAddr, u8)]) -> Vec<(SocketAddr, BindOpts)> {
+    let mut sockets = Vec::new();
+    for is_v6 in [false, true] {
+        let family = bind.iter().filter(|address| address.is_ipv6() == is_v6);
+        let mut family: Vec<SocketAddr> = family.copied().collect();
+        family.dedup();
+        family.sort_by_key(|address| !address.ip().is_unspecified());
+        let Some((first, others)) = family.split_first() else {
+            continue;
+        };
+        for address in others {
+            let known = networks.iter().find(|(ip, _)| *ip == address.ip());
+            let alone = if is_v6 { 128 } else { 32 };
+            let options = BindOpts::default()
+                .set_prefix_len(known.map_or(alone, |(_, length)| *length))
+                .set_is_default_route(false);
+            sockets.push((*address, options));
+        }
+        // A system without IPv6 is no reason not to listen.
+        let is_required = *first != unspecified_v6(first.port());
+        sockets.push((*first, BindOpts::default().set_is_required(is_required)));
+    }
+    sockets
 }
 
 /// The protocols that are answered.
@@ -271,6 +306,32 @@ mod tests {
 
     fn is_local_text(address: &str) -> bool {
         is_local(&address.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn several_addresses_of_a_family_are_listened_at() {
+        let bind: Vec<SocketAddr> = ["127.0.0.1:0", "127.0.0.2:0", "[::1]:0"]
+            .map(|address| address.parse().unwrap())
+            .into();
+        let networks = [("127.0.0.1".parse().unwrap(), 8)];
+        let mut builder = Endpoint::builder(presets::Minimal).clear_ip_transports();
+        for (address, options) in sockets(&bind, &networks) {
+            builder = builder.bind_addr_with_opts(address, options).unwrap();
+        }
+        let endpoint = builder
+            .relay_mode(RelayMode::Disabled)
+            .bind()
+            .await
+            .unwrap();
+        let bound: Vec<IpAddr> = endpoint
+            .bound_sockets()
+            .iter()
+            .map(SocketAddr::ip)
+            .collect();
+        for address in bind {
+            assert!(bound.contains(&address.ip()), "{bound:?}");
+        }
+        endpoint.close().await;
     }
 
     #[test]

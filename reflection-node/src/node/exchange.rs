@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::Node;
 use crate::access::TopicId;
 use crate::events::{Event, SyncCounts};
+use crate::replication::progress;
 use crate::shared::Shared;
+use crate::store::documents;
 
 /// How long peers on the local network have to be found before a document counts as alone.
 const DISCOVERY_TIME: Duration = Duration::from_millis(2_500);
@@ -23,8 +25,13 @@ const MATCHING_TIME: Duration = Duration::from_millis(1);
 pub struct SyncReport {
     /// Documents that are equal with at least one peer now.
     pub complete: Vec<TopicId>,
-    /// Documents for which no peer was found, or none in time.
+    /// Documents that some peer has with whom they did not become equal in time.
+    pub incomplete: Vec<TopicId>,
+    /// Documents for which no peer was found.
     pub missing: Vec<TopicId>,
+    /// Documents that were made here and that nobody else has ever had: nothing of them is missing
+    /// anywhere.
+    pub alone: Vec<TopicId>,
     /// What went over the wire.
     pub counts: SyncCounts,
 }
@@ -34,9 +41,18 @@ impl Node {
     /// `timeout`.
     pub async fn sync(&self, topics: &[TopicId], timeout: Duration) -> SyncReport {
         let (node, topics) = (self.clone(), topics.to_vec());
-        self.inside(
-            async move { run(&node.inner.shared, node.busy().await, &topics, timeout).await },
-        )
+        self.inside(async move {
+            let shared = &node.inner.shared;
+            let mut report = run(shared, node.busy().await, &topics, timeout).await;
+            progress::settle(shared).await;
+            let unshared = shared.readers.run(documents::unshared).await;
+            let unshared: HashSet<TopicId> = unshared.unwrap_or_default().into_iter().collect();
+            (report.alone, report.missing) = report
+                .missing
+                .iter()
+                .partition(|topic| unshared.contains(*topic));
+            report
+        })
         .await
     }
 
@@ -103,8 +119,8 @@ fn keep(set: &mut HashSet<TopicId>, topic: &TopicId, is_in: bool) {
     }
 }
 
-/// Waits until every document is equal with all peers that are connected, and until nobody is
-/// being dialled any more.
+/// Waits until every document that a connected peer has is equal with all of those, and until nobody
+/// is being dialled any more.
 async fn run(
     shared: &Arc<Shared>,
     busy: Option<watch::Receiver<bool>>,
@@ -125,7 +141,7 @@ async fn run(
         let is_dialing = busy.as_ref().is_some_and(|busy| *busy.borrow());
         let is_quiet = Instant::now() >= quiet_at;
         let is_all_equal = progress.open.is_empty();
-        let is_nobody_left = is_quiet && progress.met.is_empty();
+        let is_nobody_left = is_quiet && progress.open.is_disjoint(&progress.met);
         if !is_dialing && (is_all_equal || is_nobody_left) || busy.is_none() {
             break;
         }
@@ -150,10 +166,14 @@ async fn run(
         add(&mut counts, &event);
     }
     let is_equal = |topic: &&TopicId| progress.equal.contains(*topic);
-    let (complete, missing) = topics.iter().partition(is_equal);
+    let (complete, others): (Vec<TopicId>, Vec<TopicId>) = topics.iter().partition(is_equal);
+    let is_met = |topic: &TopicId| progress.met.contains(topic);
+    let (incomplete, missing) = others.into_iter().partition(is_met);
     SyncReport {
         complete,
+        incomplete,
         missing,
+        alone: Vec::new(),
         counts,
     }
 }

@@ -60,6 +60,13 @@ impl Progress {
         Some(entry.heard)
     }
 
+    /// What was heard and is not told yet.
+    fn due(&self) -> Vec<(AuthorId, TopicId)> {
+        let entries = self.lock();
+        let due = entries.iter().filter(|(_, entry)| entry.is_due);
+        due.map(|(key, _)| *key).collect()
+    }
+
     /// Forgets what was told of a document at a replica, so that it is told anew.
     pub(super) fn forget(&self, replica: AuthorId, topic: TopicId) {
         self.lock().remove(&(replica, topic));
@@ -92,6 +99,13 @@ pub(crate) fn confirmed(
         tokio::time::sleep(pause).await;
         tell(&shared, peer, topic).await;
     });
+}
+
+/// Tells at once what is to be told a little later.
+pub(crate) async fn settle(shared: &Shared) {
+    for (replica, topic) in shared.replication.progress.due() {
+        tell(shared, replica, topic).await;
+    }
 }
 
 /// Writes down and tells how a document stands at a replica.

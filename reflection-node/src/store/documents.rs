@@ -49,6 +49,20 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<StoredDocument>> {
     }))
 }
 
+/// The documents that were made here and that nobody else has ever had, nor is to keep.
+pub(crate) fn unshared(connection: &Connection) -> Result<Vec<TopicId>, StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT topic FROM documents WHERE is_joined = 0
+         AND NOT EXISTS (SELECT 1 FROM document_peers WHERE document = documents.id)
+         AND NOT EXISTS (SELECT 1 FROM replica_assignments
+                         WHERE replica_assignments.topic = documents.topic)",
+    )?;
+    let topics = statement.query_map([], |row| row.get::<_, [u8; 32]>(0))?;
+    Ok(topics
+        .map(|topic| topic.map(TopicId::from_bytes))
+        .collect::<Result<_, _>>()?)
+}
+
 /// All documents, oldest first.
 pub(crate) fn all(connection: &Connection) -> Result<Vec<StoredDocument>, StoreError> {
     let mut statement =

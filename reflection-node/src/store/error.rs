@@ -5,7 +5,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database refused; the message is SQLite's.
-    #[error("the database failed: {0}")]
+    #[error("{}", explain(.0))]
     Database(#[from] rusqlite::Error),
     /// The transaction in which this was written could not be committed. Nothing of it is stored.
     #[error("the changes could not be written: {0}")]
@@ -32,5 +32,18 @@ impl StoreError {
             Self::Database(error)
                 if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
         )
+    }
+}
+
+/// What SQLite says, and what can be done about a file that is damaged.
+fn explain(error: &rusqlite::Error) -> String {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+
+    match error.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => format!(
+            "the database is damaged ({error}); what can still be read may be recovered into another \
+             data folder"
+        ),
+        _ => format!("the database failed: {error}"),
     }
 }

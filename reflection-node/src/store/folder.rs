@@ -12,10 +12,15 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::migration::{DATABASE, MigrationError, bring_up};
+
+/// Mode of files that hold documents or their secrets.
+pub(super) const OWNER_ALONE: u32 = 0o600;
+/// What the group and everybody else may do.
+const OTHERS: u32 = 0o077;
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +85,7 @@ impl DataFolder {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(OWNER_ALONE)
             .open(path.join("lock"))
             .map_err(unusable)?;
         match lock.try_lock() {
@@ -92,6 +98,9 @@ impl DataFolder {
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
         check_version(path)?;
+        if let Err(error) = close_to_others(path) {
+            tracing::warn!(%error, "others may read what is in the data folder");
+        }
         Ok(Self {
             path: path.to_owned(),
             _lock: lock,
@@ -122,6 +131,19 @@ impl DataFolder {
     pub fn socket_in(path: &Path) -> PathBuf {
         path.join("socket")
     }
+}
+
+/// Sees to it that nobody but the owner reads documents and their secrets, in whatever folder they
+/// are: one that was there before may be open to all. SQLite gives the files beside a database its mode.
+fn close_to_others(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let is_ours = entry.file_name().to_string_lossy().contains(".sqlite");
+        if is_ours && entry.metadata()?.permissions().mode() & OTHERS != 0 {
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(OWNER_ALONE))?;
+        }
+    }
+    Ok(())
 }
 
 fn check_version(path: &Path) -> Result<(), FolderError> {
@@ -173,6 +195,25 @@ mod tests {
             Err(FolderError::Damaged { .. })
         ));
         assert_eq!(fs::read_to_string(&version).unwrap(), "x");
+    }
+
+    #[test]
+    fn others_read_nothing_of_what_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let backup = folder.path().join("backup-1.sqlite");
+        fs::write(&backup, "older").unwrap();
+        fs::set_permissions(&backup, fs::Permissions::from_mode(0o644)).unwrap();
+        let held = DataFolder::open(folder.path()).unwrap();
+        let connection = crate::store::open_connection(&held.database(), true).unwrap();
+        crate::store::prepare(&connection).unwrap();
+        let entries = fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+        let databases = entries.filter(|it| it.file_name().to_string_lossy().contains(".sqlite"));
+        let modes: Vec<u32> = databases
+            .map(|it| it.metadata().unwrap().permissions().mode() & OTHERS)
+            .collect();
+        assert!(modes.len() >= 3, "with what SQLite keeps beside it");
+        assert!(modes.iter().all(|others| *others == 0), "{modes:?}");
     }
 
     #[test]

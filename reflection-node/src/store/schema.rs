@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The tables, and how connections to them are opened.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::folder::OWNER_ALONE;
 use super::{StoreError, forks};
 use crate::identity::AuthorId;
 use crate::maintenance::quarantine;
@@ -94,9 +97,21 @@ CREATE TABLE IF NOT EXISTS document_peers (
 /// How long a connection waits for another one's lock before it gives up.
 pub(super) const BUSY_TIMEOUT_MS: u64 = 10_000;
 
+/// A new file would else be as open as the system leaves it. An empty one is a new database.
+fn make_for_owner(path: &Path) {
+    let made = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(OWNER_ALONE)
+        .open(path);
+    // What is wrong, SQLite says better.
+    drop(made);
+}
+
 /// Opens the one connection that writes, or one that reads.
 pub(crate) fn open_connection(path: &Path, is_writer: bool) -> Result<Connection, StoreError> {
     let flags = if is_writer {
+        make_for_owner(path);
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
     } else {
         OpenFlags::SQLITE_OPEN_READ_ONLY

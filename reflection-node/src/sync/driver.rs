@@ -253,6 +253,8 @@ impl Driver {
             Action::Mend(branch) => self.mending = Some(self.mend(branch)),
             Action::Emit(event) => self.shared.events.emit(&event),
             Action::Status(status) => {
+                // Who learns that both are equal finds what a replica has confirmed, too.
+                self.look_at_replica();
                 self.shared
                     .set_status(self.topic, self.peer, self.number, Some(status));
             }
