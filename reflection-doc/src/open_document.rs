@@ -139,6 +139,20 @@ pub struct HeldTurn {
     turn: Turn,
 }
 
+impl HeldTurn {
+    /// Whether somebody waits for it.
+    pub fn is_wanted(&self) -> bool {
+        // That of the library, and our own.
+        self.turn.sender.sender_count() > 2
+    }
+
+    /// Lets those who wait have their turns first. What is open has to be opened again then.
+    pub async fn pass(&mut self) {
+        let _ = self.turn.receiver.try_recv();
+        let _ = self.turn.sender.send(()).await;
+    }
+}
+
 impl Drop for HeldTurn {
     fn drop(&mut self) {
         let _ = self.turn.receiver.try_recv();

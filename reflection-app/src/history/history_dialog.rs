@@ -14,6 +14,7 @@ use gtk::{CompositeTemplate, TemplateChild, gio, glib, pango};
 use reflection_doc::engine::{Part, difference_by_words};
 use reflection_doc::library::{Past, VersionSummary};
 use reflection_doc::objects::Document;
+use reflection_node::identity::AuthorId;
 
 use crate::components::file_chooser;
 use crate::library::{display_title, when};
@@ -180,10 +181,16 @@ impl HistoryDialog {
 
     fn row(&self, version: &VersionSummary) -> adw::ActionRow {
         let people = self.document().map(|document| document.authors());
-        let author = version.author;
-        let name = author
-            .and_then(|author| people?.get(&author))
-            .map_or_else(|| gettext("Somebody"), |author| display_name(&author));
+        let name_of = |author: Option<AuthorId>| {
+            author
+                .and_then(|author| people.as_ref()?.get(&author))
+                .map_or_else(|| gettext("Somebody"), |author| display_name(&author))
+        };
+        let others = version.others.iter().map(|author| name_of(Some(*author)));
+        let names: Vec<String> = std::iter::once(name_of(version.author))
+            .chain(others)
+            .collect();
+        let name = names.join(", ");
         // Translators: characters added and removed in a version.
         let counts = gettext("+{added} −{deleted}")
             .replace("{added}", &version.added.to_string())

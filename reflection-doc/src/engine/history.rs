@@ -5,13 +5,12 @@
 //! never disturbs the one that is written in. Making the copy takes a moment in a long document,
 //! so [`HistorySource::open`] may be called on another thread.
 
+mod sittings;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use loro::{
-    ContainerTrait, ExportMode, Frontiers, ID, IdSpan, JsonOpContent, JsonTextOp, LoroDoc,
-    LoroError, LoroText,
-};
+use loro::{ExportMode, Frontiers, LoroDoc, LoroError, LoroText};
 use reflection_node::identity::AuthorId;
 
 use super::difference::{Part, difference};
@@ -19,12 +18,9 @@ use super::edit::{Rewrite, TextEdit};
 use super::replay::Replay;
 use super::times::Times;
 use super::weave::Weave;
-use super::{EditError, Effect, Engine, Selection, TEXT_CONTAINER, Version, new_doc};
 
-/// A longer pause than this, in seconds, ends a sitting.
-const SITTING_PAUSE_S: i64 = 10 * 60;
-/// A sitting lasts no longer than this, in seconds; what follows is another one.
-const SITTING_MAX_S: i64 = 60 * 60;
+pub use self::sittings::Sitting;
+use super::{EditError, Effect, Engine, Selection, TEXT_CONTAINER, Version, new_doc};
 
 /// Texts of versions that are kept to be shown again.
 const SHOWN_TEXTS_MAX: usize = 16;
@@ -45,28 +41,11 @@ pub enum HistoryError {
     Copy,
 }
 
-/// Work of one author without a long pause.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sitting {
-    /// The text as the author left it, with what had arrived from others by then.
-    pub version: Version,
-    /// Who worked; `None` only where no operation of the author was ever seen here.
-    pub author: Option<AuthorId>,
-    /// When it began, in seconds since 1970 by the author's clock; zero if that is not known.
-    /// Where the changes say something else than their operations, these are believed.
-    pub began_s: u64,
-    /// When it ended, to a minute.
-    pub ended_s: u64,
-    /// Characters inserted.
-    pub added: u64,
-    /// Characters deleted.
-    pub deleted: u64,
-}
-
 /// All that is needed to look at the history, independent of the engine.
 pub struct HistorySource {
     updates: Vec<u8>,
     newest: (Version, String),
+    named: Vec<Version>,
     authors: HashMap<u64, AuthorId>,
     times: Times,
     now_s: i64,
@@ -79,6 +58,8 @@ pub struct History {
     text: LoroText,
     /// The text that there was anyway.
     newest: (Version, String),
+    /// Versions with a name.
+    named: Vec<Version>,
     authors: HashMap<u64, AuthorId>,
     times: Times,
     /// When it was opened: nothing in it is newer.
@@ -160,9 +141,14 @@ impl Engine {
             .doc
             .export(ExportMode::all_updates())
             .map_err(|_| HistoryError::Copy)?;
+        let named = self.named_versions();
+        let named = named
+            .iter()
+            .filter_map(|named| named.version.parse::<Version>().ok());
         Ok(HistorySource {
             updates,
             newest: (self.version(), self.text()),
+            named: named.collect(),
             authors: self.authors.clone(),
             times: self.times.clone(),
             now_s: i64::try_from((self.clock)() / 1_000).unwrap_or(i64::MAX),
@@ -217,6 +203,7 @@ impl HistorySource {
             doc,
             text,
             newest: self.newest,
+            named: self.named,
             authors: self.authors,
             times: self.times,
             now_s: self.now_s,
@@ -226,14 +213,6 @@ impl HistorySource {
             checkouts: OnceLock::new(),
         })
     }
-}
-
-/// A stretch of changes by one peer.
-struct Stretch {
-    span: IdSpan,
-    lamport: u32,
-    began_s: i64,
-    ended_s: i64,
 }
 
 impl History {
@@ -258,6 +237,22 @@ impl History {
         };
         shown.keep(version, &text);
         Ok(text)
+    }
+
+    /// Whether a version has everything that an earlier one has.
+    pub fn includes(&self, version: &Version, earlier: &Version) -> bool {
+        let known = |version: &Version| {
+            let is_here = |id| self.doc.oplog_vv().includes_id(id);
+            let frontiers = version.frontiers();
+            let is_whole = frontiers.iter().all(is_here);
+            is_whole
+                .then(|| self.doc.frontiers_to_vv(&frontiers))
+                .flatten()
+        };
+        match (known(version), known(earlier)) {
+            (Some(version), Some(earlier)) => version >= earlier,
+            _ => false,
+        }
     }
 
     /// The text of a version as the CRDT makes it.
@@ -297,86 +292,18 @@ impl History {
         matches!(self.past.get(), Some(Past::Weave(_)))
     }
 
-    /// All sittings, in an order in which no one precedes what it builds upon.
+    /// All sittings, the oldest first. The text of each has everything that those before it have.
     pub fn sittings(&self) -> &[Sitting] {
-        self.sittings.get_or_init(|| self.find_sittings())
-    }
-
-    fn find_sittings(&self) -> Vec<Sitting> {
-        let mut stretches: Vec<Stretch> = self
-            .doc
-            .oplog_vv()
-            .iter()
-            .flat_map(|(&peer, &end)| self.stretches(peer, end))
-            .collect();
-        stretches.sort_by_key(|stretch| (stretch.lamport, stretch.span.peer));
-        let sittings = stretches.iter().map(|stretch| self.sitting(stretch));
-        sittings
-            // What changes names and marks only leaves the text as it was.
-            .filter(|sitting| sitting.added > 0 || sitting.deleted > 0)
-            .collect()
-    }
-
-    /// The sittings of one peer.
-    fn stretches(&self, peer: u64, end: i32) -> Vec<Stretch> {
-        let mut stretches: Vec<Stretch> = Vec::new();
-        let mut counter = 0;
-        while counter < end {
-            let Some(change) = self.doc.get_change(ID::new(peer, counter)) else {
-                break;
+        self.sittings.get_or_init(|| {
+            let context = sittings::Context {
+                doc: &self.doc,
+                text: &self.text,
+                named: &self.named,
+                authors: &self.authors,
+                times: &self.times,
+                now_s: self.now_s,
             };
-            let length = i32::try_from(change.len).unwrap_or(i32::MAX).max(1);
-            let next = change.id.counter.saturating_add(length).min(end);
-            let time_s = self
-                .times
-                .believed(peer, counter, change.timestamp, self.now_s);
-            let lamport = change.lamport + u32::try_from(length).unwrap_or(0);
-            match stretches.last_mut() {
-                Some(last)
-                    if time_s.saturating_sub(last.ended_s) <= SITTING_PAUSE_S
-                        && time_s.saturating_sub(last.began_s) <= SITTING_MAX_S =>
-                {
-                    last.span.counter.end = next;
-                    last.lamport = lamport;
-                    last.ended_s = last.ended_s.max(time_s);
-                }
-                _ => stretches.push(Stretch {
-                    span: IdSpan::new(peer, counter, next),
-                    lamport,
-                    began_s: time_s,
-                    ended_s: time_s,
-                }),
-            }
-            counter = next.max(counter + 1);
-        }
-        stretches
-    }
-
-    fn sitting(&self, stretch: &Stretch) -> Sitting {
-        let (mut added, mut deleted) = (0, 0);
-        let container = self.text.id();
-        for change in self.doc.export_json_in_id_span(stretch.span) {
-            for op in &change.ops {
-                let JsonOpContent::Text(content) = &op.content else {
-                    continue;
-                };
-                if op.container == container {
-                    match content {
-                        JsonTextOp::Insert { text, .. } => added += text.chars().count() as u64,
-                        JsonTextOp::Delete { len, .. } => deleted += u64::from(len.unsigned_abs()),
-                        _ => {}
-                    }
-                }
-            }
-        }
-        let peer = stretch.span.peer;
-        Sitting {
-            version: Version::after(peer, stretch.span.counter.end - 1),
-            author: self.authors.get(&peer).copied(),
-            began_s: u64::try_from(stretch.began_s).unwrap_or(0),
-            ended_s: u64::try_from(stretch.ended_s).unwrap_or(0),
-            added,
-            deleted,
-        }
+            context.find()
+        })
     }
 }

@@ -82,7 +82,7 @@ const TEXT_CONTAINER: &str = "text";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
     /// It reaches beyond the end.
-    #[error("the edit at {at} reaches beyond the {length} characters of the text")]
+    #[error("the edit reaches to {at}, beyond the {length} characters of the text")]
     OutOfBounds {
         /// Where the edit ends.
         at: usize,

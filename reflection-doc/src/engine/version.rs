@@ -32,10 +32,16 @@ impl Version {
         Self { heads }
     }
 
+    #[cfg(test)]
     pub(super) fn after(peer: u64, counter: i32) -> Self {
         Self {
             heads: vec![(peer, counter)],
         }
+    }
+
+    /// CRDT peer and counter of the newest changes.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (u64, i32)> {
+        self.heads.iter().copied()
     }
 
     pub(super) fn frontiers(&self) -> Frontiers {

@@ -72,6 +72,12 @@ pub enum LibraryError {
     /// No version is meant by that.
     #[error("the document has no such version")]
     NoSuchVersion,
+    /// It may be the beginning of a version's id, but says too little.
+    #[error(
+        "no version is called that, and an id is told by {} characters or more",
+        past::PREFIX_CHARS_MIN
+    )]
+    ShortVersion,
     /// More than one version is meant by that.
     #[error("more than one version is called that or begins with that")]
     AmbiguousVersion,

@@ -11,7 +11,7 @@ use crate::engine::{
 };
 
 /// Fewest characters by which a version can be named instead of its whole id.
-const PREFIX_CHARS_MIN: usize = 4;
+pub(super) const PREFIX_CHARS_MIN: usize = 4;
 
 /// A version as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct VersionSummary {
     pub version: Version,
     /// Who worked; `None` only where no operation of the author was ever seen here.
     pub author: Option<AuthorId>,
+    /// Who else worked at the same time.
+    pub others: Vec<AuthorId>,
     /// When the work began, seconds since 1970 by the author's clock; zero where it is not known.
     pub began_s: u64,
     /// When it ended.
@@ -67,8 +69,8 @@ impl PastSource {
 }
 
 impl Past {
-    /// All versions, the oldest first. A version that has a name but ends no sitting stands where
-    /// its name was given, by time, and before what is there now.
+    /// All versions, the oldest first. A version that has a name but ends no sitting stands behind those
+    /// of which it has everything.
     pub fn versions(&self) -> Vec<VersionSummary> {
         let mut versions: Vec<VersionSummary> = self
             .history
@@ -77,6 +79,7 @@ impl Past {
             .map(|sitting| VersionSummary {
                 version: sitting.version.clone(),
                 author: sitting.author,
+                others: sitting.others.clone(),
                 began_s: sitting.began_s,
                 ended_s: sitting.ended_s,
                 added: sitting.added,
@@ -100,11 +103,12 @@ impl Past {
             let named_s = named.time_us / 1_000_000;
             let place = versions
                 .iter()
-                .position(|known| known.began_s > named_s || known.version == self.now)
-                .unwrap_or(versions.len());
+                .rposition(|known| self.history.includes(&version, &known.version))
+                .map_or(0, |place| place + 1);
             let summary = VersionSummary {
                 version,
                 author: Some(named.author),
+                others: Vec::new(),
                 began_s: named_s,
                 ended_s: named_s,
                 added: 0,
@@ -133,6 +137,11 @@ impl Past {
         let wanted = wanted.to_ascii_lowercase();
         let versions = self.history.sittings().iter();
         let mut all: Vec<Version> = versions.map(|sitting| sitting.version.clone()).collect();
+        let named = self
+            .named
+            .iter()
+            .filter_map(|named| named.version.parse().ok());
+        all.extend(named.filter(|version| self.history.text(version).is_ok()));
         all.push(self.now.clone());
         all.sort();
         all.dedup();
@@ -145,7 +154,7 @@ impl Past {
             return Ok(version);
         }
         if wanted.len() < PREFIX_CHARS_MIN {
-            return Err(LibraryError::NoSuchVersion);
+            return Err(LibraryError::ShortVersion);
         }
         let mut beginning = all
             .into_iter()

@@ -281,3 +281,89 @@ fn a_quarter_of_a_million_edits_can_be_gone_through() {
     assert!(played < 12 * edits, "{played} of {edits}");
     assert!(kept_chars < 3 * 1024 * 1024, "{kept_chars}");
 }
+
+/// However soon after one another they are: who names what there is wants to find it again.
+#[test]
+fn a_name_ends_a_sitting() {
+    let mut engine = engine(1);
+    let mut names = Vec::new();
+    for (word, name) in [
+        ("one", Some("first")),
+        ("three", Some("second")),
+        ("!", None),
+    ] {
+        engine.edit(engine.len_chars(), 0, word).unwrap();
+        let version = engine.version();
+        names.push(version.clone());
+        if let Some(name) = name {
+            engine.name_version(&version.to_string(), name, 1);
+        }
+        engine.take_changes();
+    }
+    let history = engine.history().unwrap().open().unwrap();
+    let sittings = history.sittings();
+    let versions: Vec<Version> = sittings.iter().map(|one| one.version.clone()).collect();
+    assert_eq!(versions, names);
+    let added: Vec<u64> = sittings.iter().map(|one| one.added).collect();
+    assert_eq!(added, [3, 5, 1]);
+    assert_eq!(history.text(&versions[0]).unwrap(), "one");
+}
+
+/// Who looks at what differs from one version to the next sees what the later one says of itself.
+#[test]
+fn what_differs_between_two_versions_is_what_the_later_one_says() {
+    let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
+    let (mut ann, mut ben) = two(&clock);
+    // In turns, seeing each other's words; with a pause between; then apart, in some sittings each.
+    for round in 0..6 {
+        ann.edit(0, 0, "hers ").unwrap();
+        ben.apply(&deliveries(&mut ann)).unwrap();
+        ben.edit(ben.len_chars(), 0, "his ").unwrap();
+        ann.apply(&deliveries(&mut ben)).unwrap();
+        pass(&clock, if round == 3 { 20 } else { 1 });
+    }
+    pass(&clock, 20);
+    let mut apart = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        ann.edit(2, 2, "").unwrap();
+        ben.edit(3, 0, "!").unwrap();
+        apart.0.extend(deliveries(&mut ann));
+        apart.1.extend(deliveries(&mut ben));
+        pass(&clock, 11);
+    }
+    ann.apply(&apart.1).unwrap();
+    ben.apply(&apart.0).unwrap();
+    let (ours, theirs) = (
+        ann.history().unwrap().open().unwrap(),
+        ben.history().unwrap().open().unwrap(),
+    );
+    let sittings = ours.sittings();
+    assert_eq!(sittings, theirs.sittings());
+    assert_eq!(sittings.len(), 2 + 8, "{sittings:?}");
+    let times: Vec<u64> = sittings.iter().map(|one| one.ended_s).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    let (first, both) = (author(1), [author(2)]);
+    assert!(
+        sittings[..2]
+            .iter()
+            .all(|one| one.author == Some(first) && one.others == both)
+    );
+    let mut before = String::new();
+    for sitting in sittings {
+        let text = ours.text(&sitting.version).unwrap();
+        let count = |is_counted: fn(&Part) -> bool| -> u64 {
+            let parts = difference(&before, &text);
+            let counted = parts.iter().filter(|part| is_counted(part));
+            counted.map(|part| part.text().chars().count() as u64).sum()
+        };
+        let grown = count(|part| matches!(part, Part::Added(_)));
+        let shrunk = count(|part| matches!(part, Part::Removed(_)));
+        assert_eq!(
+            (grown, shrunk),
+            (sitting.added, sitting.deleted),
+            "{before} → {text}"
+        );
+        before = text;
+    }
+    assert_eq!(before, ann.text());
+}
