@@ -37,12 +37,27 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version go to standard output and are no failure; the rest is wrong use.
+/// Help and version go to standard output and are no failure; the rest is wrong use, told in one
+/// sentence.
 fn explain(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => ExitCode::from(2),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(2)
+        }
+        _ => {
+            let told = error.render().to_string();
+            // What follows the first paragraph are hints, some of them wrong.
+            let first = told.split("\n\n").next().unwrap_or_default();
+            let words: Vec<&str> = first.split_whitespace().collect();
+            let sentence = words.join(" ");
+            let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
+            output::fail(&CommandError::WrongUse(format!("{sentence} (see --help)")))
+        }
     }
 }
 

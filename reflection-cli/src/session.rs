@@ -20,12 +20,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the folder, making it and an identity where there are none.
+    /// Opens a folder that this process holds, making an identity where there is none.
     pub(crate) async fn open(
-        global: &Global,
+        folder: DataFolder,
         network: NetworkConfig,
     ) -> Result<Self, CommandError> {
-        let folder = DataFolder::open(&folder(global)?).map_err(CommandError::failed)?;
         let key = key(&folder)?;
         let library = Library::open(folder, key, network)
             .await
@@ -46,7 +45,7 @@ fn key(folder: &DataFolder) -> Result<AuthorKey, CommandError> {
     match load_key_file(&path).map_err(CommandError::failed)? {
         Some(key) => Ok(key),
         None if folder.database().exists() => Err(CommandError::Failed(format!(
-            "the identity of {} is kept by the desktop's key store, not in a key file",
+            "the identity of {} is in no key file: the desktop's key store keeps it, or it is lost",
             folder.path().display()
         ))),
         None => load_or_create_key_file(&path).map_err(CommandError::failed),

@@ -215,3 +215,17 @@ fn a_version_can_be_named_looked_at_compared_and_brought_back() {
     assert!(stderr(&wrong).contains("no such version"));
     online.terminate();
 }
+
+#[test]
+fn options_may_stand_behind_the_words_of_a_search() {
+    let alice = Person::new();
+    alice.creates("# Minutes\nwith zygomorphic flowers\n");
+    let found = alice.stdout(&["search", "zygomorphic", "--json"]);
+    assert!(
+        found.starts_with('{') && found.contains("Minutes"),
+        "{found}"
+    );
+    let wrong = alice.run(&["search", "--bogus"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert_eq!(String::from_utf8_lossy(&wrong.stderr).lines().count(), 1);
+}

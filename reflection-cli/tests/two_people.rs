@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Person, eventually, stderr, trace, trace_json, with_stdin};
 use serde_json::json;
@@ -239,4 +239,26 @@ fn commands_answer_the_same_with_and_without_a_running_process() {
     assert_eq!(served.2[0]["title"], json!("A title"));
     assert_eq!(served.2[0]["chars"], json!(15));
     assert_eq!(served.2[0]["access"], json!("write"));
+}
+
+#[test]
+fn what_nobody_else_ever_had_is_missing_nowhere() {
+    let (alice, bob) = (Person::new(), Person::new());
+    alice.creates("# Ours\n");
+    let alices = alice.online();
+    bob.joins(alice.stdout(&["code", "@last"]).trim());
+    let _bobs = bob.online();
+    alice.creates("# Mine alone\n");
+    eventually("both are equal", || bob.cat() == "# Ours\n");
+    let begun = Instant::now();
+    let synced = alice.json(&["sync", "--timeout", "50"]);
+    assert_eq!(
+        synced[0]["documents"], 1,
+        "one has been exchanged with somebody"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(40));
+    // Asked for by name it is: the one who asks expects somebody to have it.
+    let alone = alice.run(&["sync", "@last", "--timeout", "5"]);
+    assert_eq!(alone.status.code(), Some(1));
+    drop(alices);
 }

@@ -9,12 +9,14 @@ use serde_json::json;
 use super::{CommandError, Results, document, give};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Check {
     /// Which document; everything without it
     #[arg(value_name = "DOC")]
     document: Option<String>,
     /// Make again what follows from operations, and move aside operations that are not sound
     #[arg(long)]
+    #[serde(default)]
     repair: bool,
 }
 

@@ -10,18 +10,22 @@ use serde_json::json;
 use super::{CommandError, Results, document, give};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct CodeCommand {
     /// Which document
     #[arg(value_name = "DOC")]
     document: String,
     /// A code for reading only
     #[arg(long, conflicts_with = "replica")]
+    #[serde(default)]
     read_only: bool,
     /// A code for keeping a copy that cannot be read
     #[arg(long)]
+    #[serde(default)]
     replica: bool,
     /// Leave out how this machine is reached
     #[arg(long)]
+    #[serde(default)]
     no_hints: bool,
 }
 

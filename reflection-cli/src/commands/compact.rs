@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{CommandError, Results, document, give};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Compact {
     /// Which document; all without it
     #[arg(value_name = "DOC")]

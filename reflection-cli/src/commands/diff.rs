@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{CommandError, Results, document, give};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Diff {
     /// Which document
     #[arg(value_name = "DOC")]

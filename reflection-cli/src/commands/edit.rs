@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{CommandError, Results, document, give};
 
 #[derive(Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Edit {
     /// Which document
     #[arg(value_name = "DOC")]
@@ -18,6 +19,7 @@ pub(crate) struct Edit {
     at: usize,
     /// How many characters to delete
     #[arg(long, value_name = "N", default_value_t = 0)]
+    #[serde(default)]
     delete: usize,
     /// What to insert
     #[arg(
@@ -26,6 +28,7 @@ pub(crate) struct Edit {
         default_value = "",
         allow_hyphen_values = true
     )]
+    #[serde(default)]
     insert: String,
 }
 

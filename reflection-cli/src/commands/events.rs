@@ -8,9 +8,11 @@ use super::{CommandError, Results, give};
 use crate::output::event_log::EventLog;
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct EventsCommand {
     /// Go on with those that come
     #[arg(long)]
+    #[serde(default)]
     follow: bool,
 }
 

@@ -8,12 +8,14 @@ use reflection_doc::library::{Library, files};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::values::path;
 use super::{CommandError, Results, document, give};
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 enum Format {
     /// Markdown, the text as it is
+    #[default]
     Md,
     /// Plain text, the text as it is
     Txt,
@@ -22,15 +24,19 @@ enum Format {
 }
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Export {
     /// Which documents; all that can be read here if none is named
     #[arg(value_name = "DOC")]
+    #[serde(default)]
     documents: Vec<String>,
     /// The folder, made if it is missing
     #[arg(long, value_name = "DIR")]
+    #[serde(with = "path")]
     to: PathBuf,
     /// What to write
     #[arg(long, value_enum, default_value_t = Format::Md)]
+    #[serde(default)]
     format: Format,
 }
 
@@ -57,6 +63,9 @@ impl Export {
         if self.documents.is_empty() {
             topics = library.exportable().await?;
         }
+        std::fs::create_dir_all(&self.to).map_err(|error| {
+            CommandError::Failed(format!("{} cannot be made: {error}", self.to.display()))
+        })?;
         for topic in topics {
             let exported = library
                 .export(&topic, &self.to, format)

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{CommandError, Results, document, give};
 
 #[derive(Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct History {
     /// Which document
     #[arg(value_name = "DOC")]
@@ -41,9 +42,11 @@ impl History {
         }
         let versions = library.past(&topic, |past| Ok(past.versions())).await?;
         for version in versions {
+            let others: Vec<String> = version.others.iter().map(ToString::to_string).collect();
             let line = json!({
                 "version": version.version.to_string(),
                 "author": version.author.map(|author| author.to_string()),
+                "others": others,
                 "time": crate::output::time(version.ended_s.saturating_mul(1_000_000)),
                 "added": version.added,
                 "deleted": version.deleted,

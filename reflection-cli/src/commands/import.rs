@@ -8,19 +8,24 @@ use reflection_doc::library::Library;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::values::path;
 use super::{CommandError, Results, give};
 
 /// Files in folders that are taken, by how their names end.
 const ENDINGS: [&str; 5] = ["md", "markdown", "mkd", "txt", "text"];
 /// How deep folders are looked into.
 const DEPTH_MAX: usize = 32;
+/// Files that were not imported of which it is told why.
+const TOLD_MAX: usize = 20;
 /// Most files of one import.
 const FILES_MAX: usize = 100_000;
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Import {
     /// Text files in any common encoding, or folders
     #[arg(required = true, value_name = "PATH")]
+    #[serde(with = "path::many")]
     paths: Vec<PathBuf>,
 }
 
@@ -70,27 +75,29 @@ impl Import {
 /// What was not imported.
 #[derive(Default)]
 struct Failed {
-    first: Option<String>,
+    told: Vec<String>,
     others: usize,
 }
 
 impl Failed {
     fn add(&mut self, path: &Path, error: &dyn std::fmt::Display) {
-        if self.first.is_none() {
-            self.first = Some(format!("{} was not imported: {error}", path.display()));
+        if self.told.len() < TOLD_MAX {
+            let sentence = format!("{} was not imported: {error}", path.display());
+            self.told.push(sentence);
         } else {
             self.others += 1;
         }
     }
 
     fn into_result(self) -> Result<(), CommandError> {
-        match (self.first, self.others) {
-            (None, _) => Ok(()),
-            (Some(first), 0) => Err(CommandError::Failed(first)),
-            (Some(first), others) => Err(CommandError::Failed(format!(
-                "{first}; and so it was with {others} more"
-            ))),
+        if self.told.is_empty() {
+            return Ok(());
         }
+        let mut told = self.told.join("; ");
+        if self.others > 0 {
+            told = format!("{told}; and so it was with {} more", self.others);
+        }
+        Err(CommandError::Failed(told))
     }
 }
 

@@ -15,6 +15,7 @@ use super::{CommandError, Results, give};
 const INPUT_BYTES_MAX: u64 = 4096;
 
 #[derive(Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Join {
     /// The code, a reflection: link, or - for standard input
     #[arg(value_name = "CODE")]

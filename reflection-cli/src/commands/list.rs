@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{CommandError, Results, give};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct List {}
 
 impl List {

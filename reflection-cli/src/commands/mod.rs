@@ -33,19 +33,28 @@ mod run;
 mod search;
 mod stats;
 mod sync;
+mod values;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use reflection_doc::library::{Library, LibraryError};
 use reflection_node::access::Hint;
+use reflection_node::store::{DataFolder, FolderError};
 use reflection_node::{DocumentError, Mode, NetworkConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::net::UnixStream;
+use tokio::time::Instant;
 
 use crate::session::{self, Session};
 use crate::{output, rpc};
+
+/// How long another command may hold the data folder before that is an error.
+const BUSY_PATIENCE: Duration = Duration::from_secs(3);
+const BUSY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Write together, from the command line.
 #[derive(Debug, Parser)]
@@ -65,7 +74,8 @@ pub(crate) struct Global {
     /// Folder with identity and documents [default: $`XDG_DATA_HOME/reflection`]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// How far to reach: offline, local or internet [default: as the last time, at first internet]
+    /// How far to reach this time: offline, local or internet [default: what `mode` has chosen, at first
+    /// internet]
     #[arg(long, global = true, value_name = "MODE")]
     pub(crate) mode: Option<Mode>,
     /// Address to listen at (repeatable)
@@ -166,6 +176,9 @@ enum Action {
     #[command(flatten)]
     Command(Command),
 }
+
+/// Commands that no running process carries out for another one.
+const NOT_ASKED_FOR: [&str; 3] = ["run", "completions", "manual"];
 
 /// What a running process can be asked to do.
 #[derive(Debug, Serialize, Deserialize, Subcommand)]
@@ -281,22 +294,58 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let folder = session::folder(&global)?;
     let (results, receiver) = async_channel::bounded(64);
     let show = output::show(&command, global.json, receiver);
-    let (done, shown) = if let Some(connection) = rpc::client::connect(&folder).await? {
-        futures_util::future::join(rpc::client::call(connection, &command, results), show).await
-    } else {
-        let carry_out = async {
-            let session = Session::open(&global, command.network(&global)).await?;
-            let done = execute(&command, &session.library, &results).await;
-            drop(results);
-            session.close().await;
-            done
-        };
-        futures_util::future::join(carry_out, show).await
+    let (done, shown) = match reach(&folder).await? {
+        Folder::Served(connection) => {
+            futures_util::future::join(rpc::client::call(connection, &command, results), show).await
+        }
+        Folder::Held(folder) => {
+            let carry_out = async {
+                let session = Session::open(folder, command.network(&global)).await?;
+                let done = execute(&command, &session.library, &results).await;
+                drop(results);
+                session.close().await;
+                done
+            };
+            futures_util::future::join(carry_out, show).await
+        }
     };
     done.and(shown)
 }
 
+/// How the data folder can be used.
+enum Folder {
+    /// By the process that holds it.
+    Served(UnixStream),
+    /// By this one.
+    Held(DataFolder),
+}
+
+/// Finds out. A process that holds it and serves nobody may be another command that ends soon, or one
+/// that is about to serve.
+async fn reach(path: &Path) -> Result<Folder, CommandError> {
+    let deadline = Instant::now() + BUSY_PATIENCE;
+    loop {
+        if let Some(connection) = rpc::client::connect(path).await? {
+            return Ok(Folder::Served(connection));
+        }
+        match DataFolder::open(path) {
+            Ok(folder) => return Ok(Folder::Held(folder)),
+            Err(FolderError::InUse { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(BUSY_INTERVAL).await;
+            }
+            Err(error) => return Err(CommandError::failed(error)),
+        }
+    }
+}
+
 impl Command {
+    /// Whether a running process can be asked for something by that name.
+    pub(crate) fn is_known(name: &str) -> bool {
+        Arguments::command()
+            .find_subcommand(name)
+            .is_some_and(|_| !NOT_ASKED_FOR.contains(&name))
+    }
+
     /// The network that the command needs where it opens the folder itself: none, unless it
     /// exchanges, plays live, or tells in a code how this machine is reached.
     fn network(&self, global: &Global) -> NetworkConfig {

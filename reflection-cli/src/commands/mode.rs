@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{CommandError, Results, give};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ModeCommand {
     /// offline, local or internet; shows the present one without
     #[arg(value_name = "MODE", value_parser = parse)]

@@ -15,6 +15,7 @@ use super::{CommandError, Results, give};
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct New {
     /// Text to begin with, UTF-8
     #[serde(skip)]
@@ -24,6 +25,7 @@ pub(crate) struct New {
     title: Option<String>,
     /// What the file holds.
     #[arg(skip)]
+    #[serde(default)]
     text: String,
 }
 

@@ -11,6 +11,7 @@ use super::{CommandError, Results, give};
 use crate::output::{event, time};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Peers {}
 
 impl Peers {

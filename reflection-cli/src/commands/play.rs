@@ -14,6 +14,7 @@ use reflection_node::pipeline::{Delivered, PublishError, Published, StreamError}
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::values::{Rate, path};
 use super::{CommandError, Results, document, give};
 use crate::trace::{Edit, Trace};
 
@@ -23,29 +24,25 @@ const EDITS_PER_TURN: usize = 500;
 const PROGRESS_EDITS: usize = 10_000;
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Play {
     /// Which document; empty, unless one person of a trace is played
     #[arg(value_name = "DOC")]
     document: String,
     /// The trace, JSON or gzipped JSON
     #[arg(value_name = "TRACE")]
+    #[serde(with = "path")]
     trace: PathBuf,
     /// Edits a second [default: as fast as possible]
-    #[arg(long, value_name = "R", value_parser = parse_rate)]
-    rate: Option<f64>,
+    #[arg(long, value_name = "R")]
+    rate: Option<Rate>,
     /// Play the edits of this person alone, on the text as it stands
     #[arg(long, value_name = "A")]
     agent: Option<usize>,
     /// Print `acked N` each time the first N edits have become durable
     #[arg(long)]
+    #[serde(default)]
     ack: bool,
-}
-
-fn parse_rate(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|rate| (1e-3..=1e6).contains(rate))
-        .ok_or_else(|| format!("{text} is not a number of edits a second"))
 }
 
 type Publishing = Pin<Box<dyn Future<Output = Result<Option<Published>, PublishFailure>>>>;
@@ -105,7 +102,7 @@ struct Player<'a> {
     edits: VecDeque<Edit>,
     /// Edits made.
     done: usize,
-    rate: Option<f64>,
+    rate: Option<Rate>,
     is_clamped: bool,
     started: Instant,
     pace: Pace,
@@ -120,6 +117,13 @@ struct Player<'a> {
 impl Player<'_> {
     async fn play(&mut self) -> Result<(), CommandError> {
         loop {
+            // Whoever else has something to write here need not wait until all is played.
+            let is_wanted = self.document.turn.is_wanted();
+            let is_at_rest = self.publishing.is_none() && !self.document.engine.has_changes();
+            if is_wanted && is_at_rest && !self.edits.is_empty() {
+                self.document.turn.pass().await;
+                self.is_replaced = true;
+            }
             if self.is_replaced && self.publishing.is_none() {
                 self.begin_again().await?;
             }
@@ -129,7 +133,7 @@ impl Player<'_> {
             {
                 return Ok(());
             }
-            self.publish_if_due();
+            self.publish_if_due(is_wanted);
             let edit_due = self.next_edit_due();
             let publish_due = match self.publishing {
                 // Joined while an operation is on its way.
@@ -147,7 +151,7 @@ impl Player<'_> {
                     self.hear(news)?;
                 }
                 () = sleep(publish_due) => {}
-                () = sleep(edit_due) => self.make_edits().await?,
+                () = sleep(edit_due), if !is_wanted || is_at_rest => self.make_edits().await?,
             }
         }
     }
@@ -165,9 +169,10 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn publish_if_due(&mut self) {
+    fn publish_if_due(&mut self, is_wanted: bool) {
         let now = Instant::now();
         let is_due = self.pace.due(now) == Some(Duration::ZERO) || self.edits.is_empty();
+        let is_due = is_due || is_wanted;
         if self.publishing.is_some() || self.is_replaced || !is_due {
             return;
         }
@@ -228,9 +233,7 @@ impl Player<'_> {
         let Some(rate) = self.rate else {
             return Some(Duration::ZERO);
         };
-        #[allow(clippy::cast_precision_loss)]
-        let due = Duration::from_secs_f64(self.done as f64 / rate);
-        Some(due.saturating_sub(self.started.elapsed()))
+        Some(rate.due(self.done).saturating_sub(self.started.elapsed()))
     }
 
     /// Makes the edits that are due.

@@ -8,12 +8,15 @@ use reflection_doc::library::Library;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::values::path;
 use super::{CommandError, Results, give};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Recover {
     /// A data folder, or a database file such as a backup
     #[arg(value_name = "FOLDER")]
+    #[serde(with = "path")]
     folder: PathBuf,
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{CommandError, Results, document, give};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Replay {
     /// Which document
     #[arg(value_name = "DOC")]

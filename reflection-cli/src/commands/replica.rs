@@ -2,7 +2,6 @@
 //! `replica`: copies of documents at peers that cannot read them.
 
 use std::io::Read;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use reflection_doc::library::Library;
@@ -13,13 +12,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::values::Seconds;
 use super::{CommandError, Results, document, give};
 use crate::output;
 
+const TIMEOUT: Seconds = Seconds::new(5);
 /// Longest ticket that is read from standard input, in bytes.
 const TICKET_BYTES_MAX: u64 = 4096;
 
+fn timeout() -> Seconds {
+    TIMEOUT
+}
+
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ReplicaCommand {
     #[command(subcommand)]
     action: Action,
@@ -39,40 +45,50 @@ enum Action {
 }
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 struct Add {
     /// What the replica gave out; - reads it from standard input
     ticket: String,
     /// Which documents; all, and those that come later, without any
     #[arg(value_name = "DOC")]
+    #[serde(default)]
     documents: Vec<String>,
     /// What to call the replica here
     #[arg(long, default_value = "", hide_default_value = true)]
+    #[serde(default)]
     name: String,
     /// Wait at most so many seconds for the replica to take them; it is told later otherwise
-    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = super::sync::parse_seconds)]
-    timeout: f64,
+    #[arg(long, value_name = "S", default_value_t = TIMEOUT)]
+    #[serde(default = "timeout")]
+    timeout: Seconds,
 }
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 struct Remove {
     /// The replica's ticket or endpoint id. One's own ticket is made worthless
     #[arg(value_name = "TICKET|ENDPOINT")]
     replica: String,
     /// Which documents; all without any
     #[arg(value_name = "DOC")]
+    #[serde(default)]
     documents: Vec<String>,
     /// Wait at most so many seconds for the replica to drop them; it is told when met otherwise
-    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = super::sync::parse_seconds)]
-    timeout: f64,
+    #[arg(long, value_name = "S", default_value_t = TIMEOUT)]
+    #[serde(default = "timeout")]
+    timeout: Seconds,
 }
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 struct List {}
 
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 struct ShowTicket {
     /// Another ticket, with a quota of its own
     #[arg(long)]
+    #[serde(default)]
     new: bool,
 }
 
@@ -197,10 +213,10 @@ impl Remove {
 async fn until(
     library: &Library,
     replica: AuthorId,
-    seconds: f64,
+    timeout: Seconds,
     is_to_wait: impl Fn(&ReplicaInfo) -> bool,
 ) -> Result<Option<ReplicaInfo>, CommandError> {
-    let deadline = Instant::now() + Duration::from_secs_f64(seconds);
+    let deadline = Instant::now() + timeout.duration();
     let mut events = library.node().events();
     loop {
         let known = library.node().replicas().await?;

@@ -12,12 +12,14 @@ use reflection_doc::library::Library;
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::replication::ReplicaOffer;
+use reflection_node::store::DataFolder;
 use reflection_node::{Event, Events};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::follow::Followed;
+use super::values::Seconds;
 use super::{CommandError, Global};
 use crate::output::event;
 use crate::output::event_log::EventLog;
@@ -31,8 +33,8 @@ const CHANGES_JOINED: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// End after so many seconds
-    #[arg(long = "for", value_name = "SECONDS", value_parser = super::sync::parse_seconds)]
-    seconds: Option<f64>,
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<Seconds>,
     /// Introduce peers to each other that name this node as --bootstrap
     #[arg(long)]
     serve_bootstrap: bool,
@@ -68,8 +70,9 @@ impl Run {
         network.serves_bootstrap = self.serve_bootstrap;
         network.serves_relay = self.serve_relay;
         network.replica = self.offer();
-        let session = Session::open(global, network).await?;
         let folder = session::folder(global)?;
+        let held = DataFolder::open(&folder).map_err(CommandError::failed)?;
+        let session = Session::open(held, network).await?;
         let bound = Server::bind(&folder).map_err(|error| {
             CommandError::Failed(format!(
                 "the socket in {} cannot be made: {error}",
@@ -86,7 +89,7 @@ impl Run {
         let library = session.library.clone();
         let end = async {
             match self.seconds {
-                Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds)).await,
+                Some(seconds) => tokio::time::sleep(seconds.duration()).await,
                 None => std::future::pending().await,
             }
         };

@@ -9,9 +9,10 @@ use serde_json::json;
 use super::{CommandError, Results, give};
 
 #[derive(Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Search {
     /// What to look for; the last word may be the beginning of one, "quoted words" belong together
-    #[arg(required = true, value_name = "WORDS", allow_hyphen_values = true)]
+    #[arg(required = true, value_name = "WORDS")]
     words: Vec<String>,
 }
 

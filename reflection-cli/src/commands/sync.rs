@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `sync`: exchanging until nothing is left.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use reflection_doc::library::Library;
@@ -9,24 +9,28 @@ use reflection_node::access::TopicId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::values::Seconds;
 use super::{CommandError, Results, document, give};
 
+const TIMEOUT: Seconds = Seconds::new(30);
+/// Documents whose ids are told when they could not be exchanged.
+const TOLD_MAX: usize = 8;
+
+fn timeout() -> Seconds {
+    TIMEOUT
+}
+
 #[derive(Debug, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Sync {
     /// Which documents; all without any
     #[arg(value_name = "DOC")]
+    #[serde(default)]
     documents: Vec<String>,
     /// Give up after so many seconds
-    #[arg(long, value_name = "S", default_value_t = 30.0, value_parser = parse_seconds)]
-    timeout: f64,
-}
-
-/// A number of seconds that a clock can count.
-pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|seconds| (0.0..=1e9).contains(seconds))
-        .ok_or_else(|| format!("{text} is not a number of seconds"))
+    #[arg(long, value_name = "S", default_value_t = TIMEOUT)]
+    #[serde(default = "timeout")]
+    timeout: Seconds,
 }
 
 impl Sync {
@@ -50,10 +54,7 @@ impl Sync {
             );
         }
         let started = Instant::now();
-        let report = library
-            .node()
-            .sync(&topics, Duration::from_secs_f64(self.timeout))
-            .await;
+        let report = library.node().sync(&topics, self.timeout.duration()).await;
         let result = json!({
             "documents": report.complete.len(),
             "operations_in": report.counts.operations_in,
@@ -63,16 +64,42 @@ impl Sync {
             "seconds": started.elapsed().as_secs_f64(),
         });
         give(results, result).await;
-        match report.missing.as_slice() {
-            [] => Ok(()),
-            [topic] => Err(CommandError::Failed(format!(
-                "nobody could be reached who has the document {topic}, or not all of it came"
-            ))),
-            missing => Err(CommandError::Failed(format!(
-                "{} of {} documents could not be exchanged with anybody",
-                missing.len(),
-                topics.len()
-            ))),
+        let mut missing = report.missing;
+        // What nobody else ever had is missing nowhere, unless it was asked for, or nobody was reached.
+        if !self.documents.is_empty() || report.complete.is_empty() {
+            missing.extend(report.alone);
+        }
+        let complaints: Vec<String> = [
+            ("nobody could be reached who has", missing),
+            ("not all came or went in time of", report.incomplete),
+        ]
+        .into_iter()
+        .filter(|(_, topics)| !topics.is_empty())
+        .map(|(complaint, topics)| format!("{complaint} {}", listed(&topics)))
+        .collect();
+        if complaints.is_empty() {
+            Ok(())
+        } else {
+            Err(CommandError::Failed(complaints.join(", and ")))
         }
     }
+}
+
+/// Some documents, by their ids.
+fn listed(topics: &[TopicId]) -> String {
+    let ids: Vec<String> = topics
+        .iter()
+        .take(TOLD_MAX)
+        .map(ToString::to_string)
+        .collect();
+    let noun = if topics.len() == 1 {
+        "document"
+    } else {
+        "documents"
+    };
+    let more = match topics.len().saturating_sub(TOLD_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("the {noun} {}{more}", ids.join(", "))
 }

@@ -51,9 +51,15 @@ pub(crate) async fn show(
         } else {
             print(&plain(command, &value))
         };
-        // A reader that went away wants no more.
-        if shown.is_err() {
-            return Err(CommandError::failed("standard output was closed"));
+        match shown {
+            Ok(()) => {}
+            // A reader that went away wants no more, and knows.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => {
+                return Err(CommandError::Failed(format!(
+                    "the results could not be written: {error}"
+                )));
+            }
         }
     }
     Ok(())
@@ -223,16 +229,27 @@ fn peer_line(value: &Value) -> String {
 /// `name value` pairs on one line.
 fn pairs(value: &Value) -> String {
     let mut line = String::new();
+    add_pairs(&mut line, "", value);
+    line.push('\n');
+    line
+}
+
+/// Adds pairs under a common first part of their names. Of what is not known nothing is said.
+fn add_pairs(line: &mut String, prefix: &str, value: &Value) {
     for (name, value) in value.as_object().into_iter().flatten() {
-        let separator = if line.is_empty() { "" } else { "  " };
         let shown = match value {
+            Value::Null => continue,
+            Value::Object(_) => {
+                add_pairs(line, &format!("{prefix}{name}."), value);
+                continue;
+            }
+            Value::String(text) if text.is_empty() => continue,
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let _ = write!(line, "{separator}{name} {shown}");
+        let separator = if line.is_empty() { "" } else { "  " };
+        let _ = write!(line, "{separator}{prefix}{name} {shown}");
     }
-    line.push('\n');
-    line
 }
 
 /// A time as RFC 3339 in UTC, from microseconds since 1970.

@@ -7,7 +7,7 @@ use std::path::Path;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use super::{Answer, LINE_BYTES_MAX, socket, version};
+use super::{Answer, LINE_BYTES_MAX, VERSION, socket};
 use crate::commands::{Command, CommandError, Results};
 
 /// Connects to the running process; `None` where none serves the folder.
@@ -26,7 +26,7 @@ pub(crate) async fn connect(folder: &Path) -> Result<Option<UnixStream>, Command
             Ok(None)
         }
         Err(error) => Err(CommandError::Failed(format!(
-            "the running process at {} cannot be reached: {error}",
+            "the data folder {} cannot be used: {error}",
             folder.display()
         ))),
     }
@@ -42,9 +42,10 @@ pub(crate) async fn call(
         CommandError::Failed(format!("the running process ended: {error}"))
     };
     let (receive, mut send) = stream.into_split();
-    let mut request = serde_json::to_value(command).map_err(|error| lost(&error))?;
+    let mut request = serde_json::to_value(command).map_err(CommandError::failed)?;
     if let Some(fields) = request.as_object_mut() {
-        fields.insert("jsonrpc".into(), version().into());
+        fields.insert("jsonrpc".into(), VERSION.into());
+        fields.insert("stream".into(), true.into());
         fields.insert("id".into(), 1.into());
     }
     let line = format!("{request}\n");
@@ -64,7 +65,7 @@ pub(crate) async fn call(
         }
         match serde_json::from_str(&line).map_err(|_| lost(&"it answered something else"))? {
             Answer::Result { params, .. } => {
-                let _ = results.send(params).await;
+                let _ = results.send(params.result).await;
             }
             Answer::Failed { error, .. } => return Err(error.into()),
             Answer::Done { .. } => return Ok(()),
