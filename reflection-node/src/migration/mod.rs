@@ -29,6 +29,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::store::is_damaged;
+
 pub use old::{OldDatabase, OldDatabaseError, OldDocument, OldOperations};
 
 /// The version of what is on the disk. A change of tables that exist already raises it.
@@ -74,6 +76,16 @@ pub enum MigrationError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] io::Error),
+}
+
+impl MigrationError {
+    /// Whether the database is not what was once written there.
+    pub fn is_damaged(&self) -> bool {
+        match self {
+            Self::Unreadable(error) | Self::Step(error) => is_damaged(error),
+            _ => false,
+        }
+    }
 }
 
 /// A point between two steps; tests end the process there.

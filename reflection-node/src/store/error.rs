@@ -10,6 +10,10 @@ pub enum StoreError {
     /// The transaction in which this was written could not be committed. Nothing of it is stored.
     #[error("the changes could not be written: {0}")]
     Commit(String),
+    /// The disk or the quota is full, so the transaction could not be committed. Nothing of it is
+    /// stored.
+    #[error("the changes could not be written: the disk is full")]
+    Full,
     /// The store has been shut down.
     #[error("the store is closed")]
     Closed,
@@ -27,11 +31,59 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the disk or the quota is full.
     pub fn is_disk_full(&self) -> bool {
-        matches!(
-            self,
-            Self::Database(error)
-                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
-        )
+        let is_full = |error: &rusqlite::Error| {
+            error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+        };
+        match self {
+            Self::Full => true,
+            Self::Database(error) => is_full(error),
+            _ => false,
+        }
+    }
+
+    /// Whether what is on the disk is not what was once written there.
+    pub fn is_damaged(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Database(error) => is_damaged(error),
+            _ => false,
+        }
+    }
+}
+
+/// Whether SQLite found a file that is no database, or one that is malformed.
+pub(crate) fn is_damaged(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt)
+    )
+}
+
+/// Why a transaction was not committed, told to each of those whose job was in it.
+#[derive(Clone, Debug)]
+pub(crate) enum Uncommitted {
+    /// There is no room on the disk.
+    Full,
+    /// Something else.
+    Failed(String),
+}
+
+impl From<&StoreError> for Uncommitted {
+    fn from(error: &StoreError) -> Self {
+        if error.is_disk_full() {
+            Self::Full
+        } else {
+            Self::Failed(error.to_string())
+        }
+    }
+}
+
+impl From<Uncommitted> for StoreError {
+    fn from(uncommitted: Uncommitted) -> Self {
+        match uncommitted {
+            Uncommitted::Full => Self::Full,
+            Uncommitted::Failed(reason) => Self::Commit(reason),
+        }
     }
 }
 

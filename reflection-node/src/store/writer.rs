@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use super::error::Uncommitted;
 use super::{StoreError, storage};
 
 /// Jobs that may wait; more callers wait themselves.
@@ -37,7 +38,7 @@ pub(crate) enum Durability {
     Durable,
 }
 
-type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+type Answer = Box<dyn FnOnce(Result<(), Uncommitted>) + Send>;
 
 /// Gives whether what was written is to be kept, and how to answer the caller.
 type Run<C> = Box<dyn FnOnce(&Connection, &mut C) -> (bool, Answer) + Send>;
@@ -60,10 +61,10 @@ impl<C> Job<C> {
         let run = Box::new(move |connection: &Connection, context: &mut C| {
             let result = job(connection, context);
             let is_kept = result.is_ok();
-            let finish: Answer = Box::new(move |committed: Result<(), String>| {
+            let finish: Answer = Box::new(move |committed: Result<(), Uncommitted>| {
                 answer(match committed {
                     Ok(()) => result,
-                    Err(reason) => result.and(Err(StoreError::Commit(reason).into())),
+                    Err(reason) => result.and(Err(StoreError::from(reason).into())),
                 });
             });
             (is_kept, finish)
@@ -371,7 +372,7 @@ fn commit<C>(
             let _ = connection.execute_batch("ROLLBACK");
         }
     }
-    let committed = committed.map_err(|error| error.to_string());
+    let committed = committed.map_err(|error| Uncommitted::from(&error));
     for answer in answers {
         answer(committed.clone());
     }
@@ -420,7 +421,36 @@ fn run_group<C>(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// Whoever waits for a job is told what the transaction failed of, by its own words.
+    fn told(committed: Result<(), Uncommitted>) -> Result<u8, StoreError> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let job = Job::new(
+            Durability::Durable,
+            |_: &Connection, (): &mut ()| Ok::<_, StoreError>(7),
+            move |result| sender.send(result).unwrap(),
+        );
+        let connection = Connection::open_in_memory().unwrap();
+        let (is_kept, answer) = (job.run)(&connection, &mut ());
+        assert!(is_kept);
+        answer(committed);
+        receiver.recv().unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_that_is_noticed_at_the_commit_is_told_as_one() {
+        assert_eq!(told(Ok(())).unwrap(), 7);
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        let full = StoreError::from(rusqlite::Error::SqliteFailure(code, None));
+        let error = told(Err(Uncommitted::from(&full))).unwrap_err();
+        assert!(error.is_disk_full(), "{error:?}");
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+        let other = StoreError::from(rusqlite::Error::SqliteFailure(code, None));
+        let error = told(Err(Uncommitted::from(&other))).unwrap_err();
+        assert!(!error.is_disk_full(), "{error:?}");
+    }
 
     /// How long the writing thread pauses when so many jobs have come each second for a while.
     fn pause_at(jobs_a_second: u64) -> Duration {
