@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What several screens use.
 
+pub mod banner;
 pub mod file_chooser;
 pub mod fitting;
 mod opening_view;

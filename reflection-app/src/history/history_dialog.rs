@@ -3,21 +3,23 @@
 //!
 //! The past is looked at in a copy, on another thread; what is typed meanwhile is not in it.
 
+mod commands;
+
 use std::cell::{Cell, OnceCell, RefCell};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::gettext;
 use glib::clone;
+use glib::subclass::Signal;
 use gtk::{CompositeTemplate, TemplateChild, gio, glib, pango};
-use reflection_doc::engine::{Part, difference_by_words};
+use reflection_doc::engine::{Part, Version, difference_by_words};
 use reflection_doc::library::{Past, VersionSummary};
 use reflection_doc::objects::Document;
 use reflection_node::identity::AuthorId;
 
-use crate::components::file_chooser;
-use crate::library::{display_title, when};
+use crate::library::when;
 use crate::people::display_name;
 
 /// The past, for whichever thread looks at it.
@@ -51,8 +53,10 @@ mod imp {
         pub(super) versions: RefCell<Vec<VersionSummary>>,
         /// Which one is shown.
         pub(super) shown: Cell<usize>,
-        /// The text of the one that is shown.
-        pub(super) text: RefCell<String>,
+        /// The text of the one that is shown; none until it is worked out.
+        pub(super) text: RefCell<Option<String>>,
+        /// What the document tells while it is looked at here.
+        pub(super) handlers: RefCell<Vec<glib::SignalHandlerId>>,
         pub(super) shows_changes: Cell<bool>,
         pub(super) actions: gio::SimpleActionGroup,
     }
@@ -73,6 +77,20 @@ mod imp {
     }
 
     impl ObjectImpl for HistoryDialog {
+        fn signals() -> &'static [Signal] {
+            static SIGNALS: LazyLock<Vec<Signal>> =
+                LazyLock::new(|| vec![Signal::builder("restored").build()]);
+            &SIGNALS
+        }
+
+        fn dispose(&self) {
+            if let Some(document) = self.document.get() {
+                for handler in self.handlers.take() {
+                    document.disconnect(handler);
+                }
+            }
+        }
+
         fn constructed(&self) {
             self.parent_constructed();
             let dialog = self.obj();
@@ -112,7 +130,7 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// The timeline of a document.
+    /// The timeline of a document. Signal: `restored`, once the text is what it was.
     pub struct HistoryDialog(ObjectSubclass<imp::HistoryDialog>)
         @extends adw::Dialog, gtk::Widget,
         @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::ShortcutManager;
@@ -124,17 +142,36 @@ impl HistoryDialog {
         let dialog: Self = glib::Object::new();
         // Set once, right after construction; the cell cannot be taken yet.
         let _ = dialog.imp().document.set(document.clone());
-        dialog.set_enabled("restore", !document.is_read_only());
-        dialog.set_enabled("name", !document.is_read_only());
-        dialog.load();
+        let follow = clone!(
+            #[weak]
+            dialog,
+            move || dialog.show_possible()
+        );
+        let changed = follow.clone();
+        dialog.imp().handlers.replace(vec![
+            document.connect_changed(move |_, _| changed()),
+            document.connect_is_read_only_notify(move |_| follow()),
+        ]);
+        dialog.show_possible();
+        dialog.load(None);
         dialog
+    }
+
+    /// Calls back once the text is what it was.
+    pub fn connect_restored<F: Fn(&Self) + 'static>(&self, f: F) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "restored",
+            false,
+            glib::closure_local!(move |dialog: &Self| f(dialog)),
+        )
     }
 
     fn document(&self) -> Option<Document> {
         self.imp().document.get().cloned()
     }
 
-    fn load(&self) {
+    /// Lists the versions and shows one of them, the newest where none is meant.
+    fn load(&self, chosen: Option<Version>) {
         let imp = self.imp();
         let Some(source) = self.document().and_then(|document| document.past()) else {
             imp.stack.set_visible_child_name("failed");
@@ -152,14 +189,16 @@ impl HistoryDialog {
                 return;
             };
             match opened {
-                Ok(Some((past, versions))) => dialog.show_past(past, versions),
+                Ok(Some((past, versions))) => dialog.show_past(past, versions, chosen.as_ref()),
                 _ => dialog.imp().stack.set_visible_child_name("failed"),
             }
         });
     }
 
-    fn show_past(&self, past: Past, versions: Vec<VersionSummary>) {
+    fn show_past(&self, past: Past, versions: Vec<VersionSummary>, chosen: Option<&Version>) {
         let imp = self.imp();
+        let mut ids = versions.iter().map(|version| &version.version);
+        let chosen = chosen.and_then(|chosen| ids.position(|id| id == chosen));
         imp.list.remove_all();
         for version in versions.iter().rev() {
             imp.list.append(&self.row(version));
@@ -176,7 +215,9 @@ impl HistoryDialog {
         )]
         imp.adjustment.set_upper(last as f64);
         imp.scale.set_visible(count > 1);
-        self.select(last);
+        // It may be another one that is in its place now.
+        imp.text.take();
+        self.select(chosen.unwrap_or(last));
     }
 
     fn row(&self, version: &VersionSummary) -> adw::ActionRow {
@@ -233,7 +274,7 @@ impl HistoryDialog {
         if place >= count {
             return;
         }
-        let is_new = imp.shown.replace(place) != place || imp.text.borrow().is_empty();
+        let is_new = imp.shown.replace(place) != place || imp.text.borrow().is_none();
         #[allow(
             clippy::cast_precision_loss,
             reason = "no document has so many versions"
@@ -263,6 +304,9 @@ impl HistoryDialog {
         let time = when(version.ended_s.saturating_mul(1_000_000));
         imp.version_page.set_title(&time);
         let version = version.version.clone();
+        // Nothing can be done with the text of the one before until this one's is there.
+        imp.text.take();
+        self.show_possible();
         let before = place
             .checked_sub(1)
             .and_then(|place| versions.get(place))
@@ -291,7 +335,8 @@ impl HistoryDialog {
                 && dialog.imp().shown.get() == place
             {
                 dialog.show_parts(&parts);
-                dialog.imp().text.replace(text);
+                dialog.imp().text.replace(Some(text));
+                dialog.show_possible();
             }
         });
     }
@@ -324,151 +369,5 @@ impl HistoryDialog {
             buffer.apply_tag(tag, &buffer.iter_at_offset(from), &buffer.end_iter());
         }
         self.imp().text_view.set_buffer(Some(&buffer));
-    }
-
-    // ---- What can be done with a version ----
-
-    fn add_actions(&self) {
-        let imp = self.imp();
-        let action = |name: &str, act: fn(&Self)| {
-            gio::ActionEntry::builder(name)
-                .activate(clone!(
-                    #[weak(rename_to = dialog)]
-                    self,
-                    move |_: &gio::SimpleActionGroup, _, _| act(&dialog)
-                ))
-                .build()
-        };
-        let changes = gio::ActionEntry::builder("show-changes")
-            .state(true.to_variant())
-            .change_state(clone!(
-                #[weak(rename_to = dialog)]
-                self,
-                move |_: &gio::SimpleActionGroup, action, state| {
-                    let Some(is_on) = state.and_then(glib::Variant::get::<bool>) else {
-                        return;
-                    };
-                    action.set_state(&is_on.to_variant());
-                    dialog.imp().shows_changes.set(is_on);
-                    dialog.show_version();
-                }
-            ))
-            .build();
-        imp.actions.add_action_entries([
-            changes,
-            action("restore", Self::restore),
-            action("name", Self::ask_for_name),
-            action("copy", Self::copy),
-            action("save", Self::save),
-        ]);
-        self.insert_action_group("history", Some(&imp.actions));
-    }
-
-    fn set_enabled(&self, name: &str, is_enabled: bool) {
-        let action = self.imp().actions.lookup_action(name);
-        if let Some(action) = action.and_downcast::<gio::SimpleAction>() {
-            action.set_enabled(is_enabled);
-        }
-    }
-
-    fn say(&self, text: &str) {
-        self.imp().toasts.add_toast(adw::Toast::new(text));
-    }
-
-    /// Ends the dialog: undo takes the restoring back like any other edit.
-    fn restore(&self) {
-        let Some(document) = self.document() else {
-            return;
-        };
-        let text = self.imp().text.borrow().clone();
-        if document.restore_text(&text).is_ok() {
-            self.close();
-        } else {
-            self.say(&gettext("The version could not be restored"));
-        }
-    }
-
-    fn copy(&self) {
-        self.clipboard().set_text(&self.imp().text.borrow());
-        self.say(&gettext("Text Copied"));
-    }
-
-    fn save(&self) {
-        let Some(document) = self.document() else {
-            return;
-        };
-        let title = display_title(&document.title()).replace('/', "-");
-        let files = gtk::FileDialog::builder()
-            .initial_name(format!("{title}.md"))
-            .build();
-        let text = self.imp().text.borrow().clone();
-        let dialog = self.clone();
-        let parent = self.root().and_downcast::<gtk::Window>();
-        glib::spawn_future_local(async move {
-            // Whoever cancels wants nothing saved.
-            let Some(file) = file_chooser::save(&files, parent.as_ref()).await else {
-                return;
-            };
-            let written = file.replace_contents_future(
-                text.into_bytes(),
-                None,
-                false,
-                gio::FileCreateFlags::REPLACE_DESTINATION,
-            );
-            match written.await {
-                Ok(_) => dialog.say(&gettext("Copy Saved")),
-                Err(_) => dialog.say(&gettext("The copy could not be saved")),
-            }
-        });
-    }
-
-    fn ask_for_name(&self) {
-        let question = adw::AlertDialog::new(
-            Some(&gettext("Name This Version")),
-            Some(&gettext("Everybody in the document sees the name.")),
-        );
-        let entry = adw::EntryRow::builder().title(gettext("Name")).build();
-        let list = gtk::ListBox::builder()
-            .selection_mode(gtk::SelectionMode::None)
-            .css_classes(["boxed-list"])
-            .build();
-        list.append(&entry);
-        question.set_extra_child(Some(&list));
-        question.add_responses(&[("cancel", &gettext("_Cancel")), ("name", &gettext("_Name"))]);
-        question.set_response_appearance("name", adw::ResponseAppearance::Suggested);
-        question.set_default_response(Some("name"));
-        question.set_close_response("cancel");
-        question.set_response_enabled("name", false);
-        entry.connect_changed(clone!(
-            #[weak]
-            question,
-            move |entry| question.set_response_enabled("name", !entry.text().trim().is_empty())
-        ));
-        let dialog = self.clone();
-        glib::spawn_future_local(async move {
-            let answer = question.choose_future(Some(&dialog)).await;
-            if answer == "name" {
-                dialog.name(&entry.text());
-            }
-        });
-    }
-
-    fn name(&self, name: &str) {
-        let place = self.imp().shown.get();
-        let version = self
-            .imp()
-            .versions
-            .borrow()
-            .get(place)
-            .map(|shown| shown.version.clone());
-        let is_named = self
-            .document()
-            .zip(version)
-            .is_some_and(|(document, version)| document.name_version(&version, name));
-        if is_named {
-            self.load();
-        } else {
-            self.say(&gettext("The version could not be named"));
-        }
     }
 }

@@ -14,6 +14,7 @@ use super::gradual::{gradual, reach};
 use super::library_row::LibraryRow;
 use super::row_factory::row_factory;
 use super::zoom_controls::ZoomControls;
+use crate::components::banner;
 
 /// A key with what is held down with it.
 type Key = (gdk::Key, gdk::ModifierType);
@@ -78,6 +79,7 @@ mod imp {
     impl ObjectImpl for LibraryPage {
         fn constructed(&self) {
             self.parent_constructed();
+            banner::follow(&self.passing_banner);
             self.selection.set_autoselect(false);
             self.selection.set_can_unselect(true);
             self.list_view.set_factory(Some(&row_factory()));
@@ -168,7 +170,7 @@ impl LibraryPage {
 
     /// Says whether the library is for this run alone.
     pub fn set_is_for_this_time(&self, is_passing: bool) {
-        self.imp().passing_banner.set_revealed(is_passing);
+        banner::reveal(&self.imp().passing_banner, is_passing);
     }
 
     /// Gives the keyboard to the list.

@@ -2,9 +2,11 @@
 //! What the window shows while there is no document.
 
 use adw::subclass::prelude::*;
+use gettextrs::gettext;
 use gtk::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, glib};
 
+use crate::components::banner;
 use crate::preferences::settings;
 
 mod imp {
@@ -17,6 +19,8 @@ mod imp {
         pub(super) passing_banner: TemplateChild<adw::Banner>,
         #[template_child]
         pub(super) steps: TemplateChild<gtk::Box>,
+        #[template_child]
+        pub(super) first_step: TemplateChild<gtk::Label>,
     }
 
     #[glib::object_subclass]
@@ -37,6 +41,7 @@ mod imp {
     impl ObjectImpl for WelcomePage {
         fn constructed(&self) {
             self.parent_constructed();
+            banner::follow(&self.passing_banner);
             // Whoever has had documents knows the steps.
             settings()
                 .bind("is-guided", &*self.steps, "visible")
@@ -59,6 +64,13 @@ glib::wrapper! {
 impl WelcomePage {
     /// Says whether the library is for this run alone.
     pub fn set_is_for_this_time(&self, is_passing: bool) {
-        self.imp().passing_banner.set_revealed(is_passing);
+        let imp = self.imp();
+        banner::reveal(&imp.passing_banner, is_passing);
+        let words = if is_passing {
+            gettext("Begin a document, and type. It is kept until the window is closed.")
+        } else {
+            gettext("Begin a document, and type. It is kept on this device.")
+        };
+        imp.first_step.set_label(&words);
     }
 }

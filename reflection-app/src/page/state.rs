@@ -13,8 +13,10 @@ pub struct Facts {
     pub trouble: Trouble,
     /// Whether nothing of it has arrived yet.
     pub is_waiting: bool,
-    /// How many others are connected.
+    /// How many others have it open.
     pub people_here: u32,
+    /// How many other devices are connected, whether or not somebody has it open there.
+    pub devices_connected: u32,
     /// How many others take part, here or not.
     pub people: u32,
     /// Whether no connection is wanted.
@@ -62,8 +64,8 @@ impl Facts {
                 self.people_here,
             );
             let explanation = ngettext(
-                "Saved on this device. {count} other person is connected.",
-                "Saved on this device. {count} other people are connected.",
+                "Saved on this device. {count} other person has the document open.",
+                "Saved on this device. {count} other people have the document open.",
                 self.people_here,
             );
             let fill = |text: String| text.replace("{count}", &count);
@@ -79,6 +81,17 @@ impl Facts {
             return state(
                 gettext("Saved here · Offline"),
                 gettext("Saved on this device. Reflection does not connect to anybody."),
+            );
+        }
+        if self.devices_connected > 0 {
+            let explanation = ngettext(
+                "Saved on this device. {count} other device is connected, and nobody else has the document open.",
+                "Saved on this device. {count} other devices are connected, and nobody else has the document open.",
+                self.devices_connected,
+            );
+            return state(
+                gettext("Saved here · Connected"),
+                explanation.replace("{count}", &self.devices_connected.to_string()),
             );
         }
         if self.people > 0 {
@@ -125,6 +138,19 @@ mod tests {
                 ..saved
             },
             "With 3 people",
+        );
+        let elsewhere = Facts {
+            people: 2,
+            devices_connected: 1,
+            ..saved
+        };
+        check(elsewhere, "Saved here · Connected");
+        check(
+            Facts {
+                people_here: 1,
+                ..elsewhere
+            },
+            "With 1 person",
         );
         check(
             Facts {

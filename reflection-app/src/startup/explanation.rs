@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What went wrong with starting, in words for the person before the screen.
 
+use std::io;
 use std::path::Path;
 
 use gettextrs::gettext;
+use gtk::glib;
 use reflection_doc::objects::OpenError;
 use reflection_node::identity::KeyFileError;
+use reflection_node::migration::MigrationError;
 use reflection_node::store::FolderError;
 
 use super::StartError;
@@ -56,8 +59,28 @@ impl Explanation {
         }
     }
 
-    /// Explains an error.
-    pub fn of(error: &StartError) -> Self {
+    /// For documents that are not what was once written.
+    fn of_damage(folder: &Path) -> Self {
+        let sentences = [
+            gettext("The documents in {folder} are damaged. They are left as they are."),
+            gettext(
+                "Others with whom you share them still have them: open another folder and join them again. What can still be read is brought into it by the command",
+            ),
+        ];
+        // Translators: stands for the path of a folder, in a command.
+        let other = gettext("OTHER-FOLDER");
+        let quoted = glib::shell_quote(folder);
+        let quoted = quoted.to_string_lossy();
+        let command = format!("reflection-cli --data-dir {other} recover {quoted}");
+        let sentences = with_path(&sentences.join("\n\n"), folder);
+        Self::trouble(
+            gettext("The Documents Are Damaged"),
+            format!("{sentences}\n{command}"),
+        )
+    }
+
+    /// Explains an error with the documents of a folder.
+    pub fn of(error: &StartError, folder: &Path) -> Self {
         match error {
             StartError::Folder(error) => of_folder(error),
             StartError::KeyFile(error) => of_key_file(error),
@@ -65,14 +88,22 @@ impl Explanation {
             StartError::Open(OpenError::Start(reflection_node::StartError::OtherAuthor(_))) => {
                 Self::of_other_key()
             }
+            StartError::Open(error) if error.is_damaged() => Self::of_damage(folder),
+            StartError::Open(error) if error.is_disk_full() => Self::trouble(
+                gettext("The Disk Is Full"),
+                with_path(
+                    &gettext(
+                        "The documents in {folder} cannot be opened without free space on the disk. Make some, then try again.",
+                    ),
+                    folder,
+                ),
+            ),
             StartError::Open(error) => Self::trouble(
                 gettext("The Documents Cannot Be Opened"),
                 // What a database says is no sentence for people, but it helps whoever they ask.
                 format!(
                     "{}\n\n{}",
-                    gettext(
-                        "They are left as they are. Trying again may help, and so may free space on the disk."
-                    ),
+                    gettext("They are left as they are. Trying again may help."),
                     error
                 ),
             ),
@@ -85,11 +116,19 @@ impl Explanation {
 }
 
 /// What the system says of an error, without its number.
-fn reason(error: &std::io::Error) -> String {
+fn reason(error: &io::Error) -> String {
     let whole = error.to_string();
     whole
         .split_once(" (os error")
         .map_or_else(|| whole.clone(), |(words, _)| words.to_owned())
+}
+
+/// Whether there is a file where a folder should be.
+fn is_in_the_way(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
+    )
 }
 
 fn with_path(sentence: &str, path: &Path) -> String {
@@ -98,6 +137,15 @@ fn with_path(sentence: &str, path: &Path) -> String {
 
 fn of_folder(error: &FolderError) -> Explanation {
     match error {
+        FolderError::Unusable { path, source } if is_in_the_way(source) => Explanation::trouble(
+            gettext("The Folder Cannot Be Used"),
+            with_path(
+                &gettext(
+                    "Documents are kept in the folder {folder}, but a file is in its place. Move the file elsewhere, then try again.",
+                ),
+                path,
+            ),
+        ),
         FolderError::Unusable { path, source } => Explanation::trouble(
             gettext("The Folder Cannot Be Used"),
             with_path(
@@ -121,6 +169,22 @@ fn of_folder(error: &FolderError) -> Explanation {
                 &gettext(
                     "The documents in {folder} were written by a newer version of Reflection. They are left as they are.",
                 ),
+                path,
+            ),
+        ),
+        FolderError::Migration { path, source } if source.is_damaged() => {
+            Explanation::of_damage(path)
+        }
+        FolderError::Migration {
+            path,
+            source: source @ MigrationError::Unreadable(_),
+        } => Explanation::trouble(
+            gettext("The Documents Cannot Be Opened"),
+            with_path(
+                &gettext(
+                    "The documents in {folder} cannot be read. They are left as they are: {reason}",
+                )
+                .replace("{reason}", &source.to_string()),
                 path,
             ),
         ),
@@ -197,23 +261,27 @@ mod tests {
     use super::*;
     use reflection_node::identity::AuthorId;
 
+    fn of(error: &StartError) -> Explanation {
+        Explanation::of(error, Path::new("/some/where"))
+    }
+
     #[test]
     fn documents_of_another_key_leave_the_choice_of_its_backup() {
         let other = reflection_node::StartError::OtherAuthor(AuthorId::from_bytes([1; 32]));
-        let explanation = Explanation::of(&OpenError::from(other).into());
+        let explanation = of(&OpenError::from(other).into());
         assert!(explanation.offers_identity && explanation.offers_folder);
     }
 
     #[test]
     fn a_keyring_that_is_silent_leaves_the_choice_of_a_file() {
-        let explanation = Explanation::of(&KeyringError::NoAnswer.into());
+        let explanation = of(&KeyringError::NoAnswer.into());
         assert!(explanation.offers_key_file);
-        let locked = Explanation::of(&KeyringError::Locked.into());
+        let locked = of(&KeyringError::Locked.into());
         assert!(locked.title.contains("Locked") && locked.offers_key_file);
         let folder = FolderError::InUse {
             path: "/some/where".into(),
         };
-        let explanation = Explanation::of(&folder.into());
+        let explanation = of(&folder.into());
         assert!(!explanation.offers_key_file && explanation.offers_folder);
         assert!(
             explanation.description.contains("/some/where"),

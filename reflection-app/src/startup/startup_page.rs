@@ -258,6 +258,7 @@ impl StartupPage {
         let page = self.downgrade();
         let choice = imp.choice.borrow().clone();
         let attempt = glib::spawn_future_local(async move {
+            let folder = config.data_dir.clone();
             let opened = start(config, choice).await;
             let Some(page) = page.upgrade() else { return };
             match opened {
@@ -267,7 +268,7 @@ impl StartupPage {
                     drop(choice);
                     page.emit_by_name::<()>("opened", &[&service]);
                 }
-                Err(error) => page.explain(&Explanation::of(&error)),
+                Err(error) => page.explain(&Explanation::of(&error, &folder)),
             }
         });
         if let Some(before) = imp.attempt.replace(Some(attempt)) {

@@ -11,6 +11,7 @@ use reflection_node::Mode;
 use super::{Desk, application, button, config_of, everything, network, says, until};
 use crate::components::file_chooser::answers;
 use crate::config::Config;
+use crate::preferences::settings;
 use crate::window::Window;
 
 fn press(desk: &Desk, words: &str) {
@@ -143,6 +144,7 @@ fn a_key_for_this_time_only_leaves_nothing_behind() {
         paths.filter(|path| path.join("version").exists()).collect()
     };
     let before = folders();
+    settings().set_boolean("is-guided", false).unwrap();
     let desk = without_a_keyring(folder.path());
     press(&desk, "Go On for This Time Only");
     until("the library is open", || desk.window.service().is_some());
@@ -156,6 +158,8 @@ fn a_key_for_this_time_only_leaves_nothing_behind() {
     until("it says that nothing is kept", || {
         says(&desk.window, "Nothing is kept when the window is closed")
     });
+    let step = "Begin a document, and type. It is kept until the window is closed.";
+    assert!(says(&desk.window, step), "nor do the first steps");
     let document = desk.document("# For now");
     desk.window.open_document(&document);
     desk.editor(&document);

@@ -145,6 +145,42 @@ fn documents_become_files() {
     desk.close();
 }
 
+/// L3, issue: what was done last can be taken back at once, however much was done just before; and
+/// what was done before that, afterwards.
+#[gtk::test]
+fn each_of_several_deletions_can_be_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let all = ["Away", "Gone", "Lost", "Here"].map(|title| desk.document(&format!("# {title}")));
+    let id = |place: usize| all[place].id().to_variant();
+    let undo = |told: &str| {
+        until(told, || says(&desk.window, told));
+        // One toast may still be on its way out while the next is on its way in.
+        let buttons = everything(&desk.window).into_iter();
+        let mut buttons = buttons.filter_map(|widget| widget.downcast::<gtk::Button>().ok());
+        let undo = buttons.find(|button| {
+            let is_undo = button.label().as_deref() == Some("Undo");
+            is_undo && says(&button.parent().unwrap(), told)
+        });
+        undo.unwrap().emit_clicked();
+    };
+    desk.act("win.archive-document", Some(&id(0)));
+    until("it is put away", || says(&desk.window, "“Away” archived"));
+    desk.act("win.delete-document", Some(&id(1)));
+    until("the deletion is told at once", || {
+        says(&desk.window, "“Gone” deleted")
+    });
+    desk.act("win.delete-document", Some(&id(2)));
+    undo("“Lost” deleted");
+    until("it is back", || titles(&desk) == ["Away", "Here", "Lost"]);
+    undo("“Gone” deleted");
+    until("the one before is, too", || {
+        titles(&desk) == ["Away", "Gone", "Here", "Lost"]
+    });
+    assert!(all[0].is_archived(), "that is another thing to undo");
+    desk.close();
+}
+
 /// L3: a deletion can be undone for a while; after that nothing of the document is left.
 #[gtk::test]
 fn a_deletion_can_be_undone_and_is_thorough_otherwise() {

@@ -5,7 +5,7 @@ use adw::prelude::*;
 use reflection_doc::objects::Document;
 
 use super::company::pixels;
-use super::{Desk, everything, frames, says, until};
+use super::{Desk, everything, frames, run, says, until};
 
 /// How often it is looked whether something has been drawn.
 const FRAMES_MAX: u32 = 50;
@@ -95,6 +95,60 @@ fn untouched_documents_do_not_lie_about() {
     desk.close();
     let desk = Desk::open(folder.path());
     assert_eq!(desk.service().documents().n_items(), 0);
+    desk.close();
+}
+
+/// L6, issue: nor does it stay once another document is opened, unless it is open elsewhere, or
+/// somebody wrote in it or has its code.
+#[gtk::test]
+fn untouched_documents_go_when_they_are_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let plan = desk.document("# Plan");
+    let documents = desk.service().documents();
+    let make = || {
+        let before = desk.window.shown_document();
+        desk.act("win.new-document", None);
+        until("a new one is shown", || {
+            let shown = desk.window.shown_document();
+            shown.is_some() && shown != before
+        });
+        let made = desk.window.shown_document().unwrap();
+        desk.editor(&made);
+        made
+    };
+    make();
+    assert_eq!(documents.n_items(), 2);
+    desk.window.open_document(&plan);
+    until("it is gone", || documents.n_items() == 1);
+    desk.editor(&plan);
+
+    make();
+    let second = make();
+    until("the first of two is gone", || documents.n_items() == 2);
+    let id = second.id().to_variant();
+    desk.act("win.open-in-new-window", Some(&id));
+    let other = super::windows::beside(&desk);
+    other.editor(&second);
+    desk.window.open_document(&plan);
+    desk.editor(&plan);
+    other.window.close();
+    until("it goes with its last window", || documents.n_items() == 1);
+
+    let shared = make();
+    run(shared.code(reflection_node::access::Access::Write)).unwrap();
+    desk.window.open_document(&plan);
+    desk.editor(&plan);
+    let written = make();
+    let buffer = desk.editor(&written).text_buffer().clone();
+    buffer.insert_interactive_at_cursor("words", true);
+    desk.window.open_document(&plan);
+    desk.editor(&plan);
+    make();
+    desk.window.open_document(&plan);
+    until("only the last one goes", || documents.n_items() == 3);
+    let topics = [&plan, &shared, &written].map(|document| document.topic().unwrap());
+    assert!(topics.iter().all(|topic| documents.get(topic).is_some()));
     desk.close();
 }
 

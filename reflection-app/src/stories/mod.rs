@@ -24,6 +24,7 @@ mod searching;
 mod sharing;
 mod shortcuts;
 mod together;
+mod trouble;
 mod windows;
 mod writing;
 

@@ -9,7 +9,7 @@ use reflection_node::identity::AuthorKey;
 use reflection_node::store::DataFolder;
 use reflection_node::{Mode, NetworkConfig};
 
-use super::{Desk, button, everything, network, run, says, until};
+use super::{Desk, below, button, everything, network, run, says, until};
 use crate::page::TextView;
 
 /// Somebody else, who has no window.
@@ -192,12 +192,9 @@ fn two_people_write_see_each_other_and_part() {
     buffer.insert(&mut buffer.end_iter(), " offline");
     hers.insert_text(0, "meanwhile ").unwrap();
     run(desk.service().change_mode(Mode::Local)).unwrap();
-    until("it is said no more", || {
-        let banner = everything(&desk.window).into_iter().find_map(|widget| {
-            let banner = widget.downcast::<adw::Banner>().ok()?;
-            (banner.title() == offline && banner.is_revealed()).then_some(banner)
-        });
-        banner.is_none()
+    until("it is said no more, to nobody", || {
+        let mut widgets = below(&desk.window, |_| true).into_iter();
+        !widgets.any(|widget| widget.is::<adw::Banner>() && widget.is_visible())
     });
     until("both have both again", || {
         let text = buffer.shown_text();
@@ -205,8 +202,12 @@ fn two_people_write_see_each_other_and_part() {
             && text.ends_with("mine offline")
             && hers.text() == text
     });
+    hers.close();
+    until("she is online and elsewhere", || {
+        says(&desk.window, "Saved here · Connected")
+    });
     anna.leave();
-    until("she is gone", || document.people_here() == 0);
+    until("she is gone", || document.devices_connected() == 0);
     desk.close();
 }
 

@@ -11,6 +11,7 @@ mod identity;
 mod people;
 mod restoring;
 mod shelf;
+mod untouched;
 
 use std::cell::{Cell, RefCell};
 
@@ -29,6 +30,7 @@ use crate::page::DocumentPage;
 use crate::people::keep_own_name;
 use crate::preferences::settings;
 use crate::startup::StartupPage;
+pub use shelf::undo_toast;
 
 /// What the style sheet knows a window by that has room for few words in a line.
 const TIGHT: &str = "tight";
@@ -186,7 +188,12 @@ impl Window {
 
     /// Says something about what was just done, for a moment.
     pub fn show_toast(&self, text: &str) {
-        self.imp().toasts.add_toast(shelf::toast(text));
+        self.add_toast(shelf::toast(text));
+    }
+
+    /// Shows a toast.
+    pub fn add_toast(&self, toast: adw::Toast) {
+        self.imp().toasts.add_toast(toast);
     }
 
     /// Takes over a library that was just opened, for this window and those that join it.
@@ -279,6 +286,9 @@ impl Window {
         }
         if let Some(page) = imp.page.take() {
             page.leave();
+            if let Some(document) = page.document() {
+                self.forget_untouched(document);
+            }
         }
         self.set_title(Some(&gettext("Reflection")));
     }

@@ -79,8 +79,7 @@ impl Window {
             return;
         }
         let title = display_title(&document.title());
-        let toast = toast(&gettext("“{title}” archived").replace("{title}", &title));
-        toast.set_button_label(Some(&gettext("Undo")));
+        let toast = undo_toast(&gettext("“{title}” archived").replace("{title}", &title));
         toast.set_action_name(Some("win.unarchive-document"));
         toast.set_action_target_value(Some(&document.id().to_variant()));
         self.imp().toasts.add_toast(toast);
@@ -96,8 +95,7 @@ impl Window {
         if service.delete_document(document).await.is_err() {
             return self.show_toast(&gettext("The document could not be deleted"));
         }
-        let toast = toast(&gettext("“{title}” deleted").replace("{title}", &title));
-        toast.set_button_label(Some(&gettext("Undo")));
+        let toast = undo_toast(&gettext("“{title}” deleted").replace("{title}", &title));
         toast.set_timeout(UNDO_S);
         let is_kept = std::rc::Rc::new(std::cell::Cell::new(false));
         toast.connect_button_clicked(clone!(
@@ -142,5 +140,14 @@ impl Window {
 pub(super) fn toast(text: &str) -> adw::Toast {
     let toast = adw::Toast::new(text);
     toast.set_use_markup(false);
+    toast
+}
+
+/// A toast that offers to take back what it tells of. It is seen at once: whoever wants that takes
+/// back what they did last. The one that it takes the place of comes back after it.
+pub fn undo_toast(text: &str) -> adw::Toast {
+    let toast = toast(text);
+    toast.set_button_label(Some(&gettext("Undo")));
+    toast.set_priority(adw::ToastPriority::High);
     toast
 }

@@ -117,21 +117,35 @@ pub(super) fn is_muted(connection: &Connection, author: &AuthorId) -> Result<boo
         .exists([author.as_bytes().as_slice()])?)
 }
 
-/// Documents that nobody would miss: about to be deleted; with a first text that was not written
-/// to its end; made here, never written to and never handed on.
-fn leftovers(connection: &Connection) -> Result<Vec<TopicId>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT summaries.topic FROM document_summaries AS summaries
+/// All documents with what this device knows of them.
+const LOCALLY: &str = "document_summaries AS summaries
          LEFT JOIN document_local AS local ON local.topic = summaries.topic
-         JOIN documents ON documents.topic = summaries.topic
-         WHERE local.is_deleted OR local.is_unfinished
-            OR (summaries.version = 0 AND NOT documents.is_joined
+         JOIN documents ON documents.topic = summaries.topic";
+
+/// Which of them were made here, never written to and never handed on.
+const UNTOUCHED: &str = "(summaries.version = 0 AND NOT documents.is_joined
                 AND NOT coalesce(local.is_shared OR local.is_pinned, 0)
                 AND NOT EXISTS (SELECT 1 FROM operations
                                 WHERE operations.document = documents.id)
                 AND NOT EXISTS (SELECT 1 FROM document_peers
-                                WHERE document_peers.document = documents.id))",
-    )?;
+                                WHERE document_peers.document = documents.id))";
+
+/// Whether nobody would miss a document.
+fn is_untouched(connection: &Connection, topic: &TopicId) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(&format!(
+            "SELECT 1 FROM {LOCALLY} WHERE summaries.topic = ?1 AND {UNTOUCHED}"
+        ))?
+        .exists([topic.as_bytes().as_slice()])?)
+}
+
+/// Documents that nobody would miss: about to be deleted; with a first text that was not written
+/// to its end; made here, never written to and never handed on.
+fn leftovers(connection: &Connection) -> Result<Vec<TopicId>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT summaries.topic FROM {LOCALLY}
+         WHERE local.is_deleted OR local.is_unfinished OR {UNTOUCHED}"
+    ))?;
     let topics = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
     let mut leftovers = Vec::new();
     for topic in topics {
@@ -266,6 +280,15 @@ impl Library {
     /// Brings back a document that was to be deleted.
     pub async fn undelete(&self, topic: &TopicId) -> Result<(), LibraryError> {
         self.mark(topic, Flag::Deleted, false).await
+    }
+
+    /// Whether a document was made here, and never written to, pinned or handed on.
+    pub async fn is_untouched(&self, topic: &TopicId) -> Result<bool, LibraryError> {
+        let topic = *topic;
+        let is_untouched = self
+            .node
+            .read(move |connection| is_untouched(connection, &topic));
+        Ok(is_untouched.await?)
     }
 
     /// Deletes what was to be deleted, and what nobody would miss: documents whose import was

@@ -225,7 +225,7 @@ fn two_people_write_one_text() {
         until(&his, "the text arrived", |his| his.title() == "Plan 🎉").await;
         assert!(!his.is_waiting());
         let his_screen = mirror(&his);
-        until(&hers, "she sees him", |hers| hers.people_here() == 1).await;
+        until(&hers, "she sees him", |hers| hers.devices_connected() == 1).await;
         let people = hers.authors();
         is_true("she knows him", || people.n_items() == 2).await;
         let him = people.get(&ben.this_author().unwrap()).unwrap();
@@ -256,7 +256,10 @@ fn two_people_write_one_text() {
             assert_eq!(document.text(), screen.borrow().iter().collect::<String>());
         }
         ben.close(CLOSE_DEADLINE).await.unwrap();
-        until(&hers, "she sees him go", |hers| hers.people_here() == 0).await;
+        until(&hers, "she sees him go", |hers| {
+            hers.devices_connected() == 0
+        })
+        .await;
         until(&him, "he is not online", |him| !him.is_online()).await;
         assert!(him.last_seen_us() > 0);
     });

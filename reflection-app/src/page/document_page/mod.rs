@@ -6,6 +6,7 @@ mod escape;
 mod people;
 mod phase;
 mod places;
+mod restoring;
 mod standing;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -26,7 +27,7 @@ use super::outline_popover::OutlinePopover;
 use super::printing;
 use super::statistics_dialog::statistics_dialog;
 use super::text_view::TextView;
-use crate::components::OpeningView;
+use crate::components::{OpeningView, banner};
 use crate::history::HistoryDialog;
 use crate::library::display_title;
 use crate::people::{AvatarStack, PeoplePopover};
@@ -124,6 +125,8 @@ mod imp {
         /// What the label says of saving, which follows the truth with a delay in one direction.
         pub(super) said_state: Cell<SaveState>,
         pub(super) saved: RefCell<Option<glib::SourceId>>,
+        /// What offers to take back that a version was restored.
+        pub(super) restored: glib::WeakRef<adw::Toast>,
     }
 
     #[glib::object_subclass]
@@ -220,6 +223,7 @@ mod imp {
             self.find_bar.set_view(&self.text_view);
             page.fit_popovers();
             page.leave_by_escape();
+            banner::follow(&self.banner);
             settings()
                 .bind("show-authorship", &*page, "shows-authors")
                 .build();
@@ -326,6 +330,9 @@ impl DocumentPage {
             return;
         }
         self.keep_place();
+        if let Some(restored) = imp.restored.upgrade() {
+            restored.dismiss();
+        }
         for (object, handler) in imp.handlers.take() {
             object.disconnect(handler);
         }
@@ -365,7 +372,13 @@ impl DocumentPage {
         on("can-redo", Self::show_reversible);
         on("chars", Self::mark_authors_soon);
         on("chars", Self::follow_people);
-        for property in ["save-state", "trouble", "people-here", "is-waiting"] {
+        for property in [
+            "save-state",
+            "trouble",
+            "people-here",
+            "devices-connected",
+            "is-waiting",
+        ] {
             on(property, Self::show_state);
         }
         let handlers = [
@@ -456,6 +469,11 @@ impl DocumentPage {
             return;
         };
         let dialog = HistoryDialog::new(&document);
+        dialog.connect_restored(clone!(
+            #[weak(rename_to = page)]
+            self,
+            move |_| page.tell_restored()
+        ));
         dialog.present(Some(self));
     }
 

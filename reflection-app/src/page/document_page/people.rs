@@ -108,7 +108,7 @@ impl DocumentPage {
         };
         let count = document.people_here();
         let words = if count == 0 {
-            gettext("Nobody else is connected")
+            gettext("Nobody else is here")
         } else {
             ngettext("With {count} person", "With {count} people", count)
                 .replace("{count}", &count.to_string())

@@ -8,6 +8,7 @@ use gtk::glib;
 use reflection_doc::objects::{DocumentPhase, SaveState, Trouble};
 
 use super::{DocumentPage, SAVED_DELAY};
+use crate::components::banner;
 use crate::page::state::Facts;
 
 impl DocumentPage {
@@ -48,6 +49,7 @@ impl DocumentPage {
             trouble: document.trouble(),
             is_waiting: document.is_waiting(),
             people_here: document.people_here(),
+            devices_connected: document.devices_connected(),
             people: document.authors().n_items().saturating_sub(1),
             is_offline: service.is_offline(),
         }
@@ -67,8 +69,12 @@ impl DocumentPage {
             return;
         };
         let text = match document.trouble() {
-            Trouble::DiskFull => Some(gettext("The disk is full, so nothing can be saved")),
-            Trouble::NotSaved => Some(gettext("Changes cannot be saved")),
+            Trouble::DiskFull => Some(gettext(
+                "The disk is full. What you write is saved as soon as there is free space again.",
+            )),
+            Trouble::NotSaved => Some(gettext(
+                "Changes cannot be written to the disk. Reflection goes on trying.",
+            )),
             Trouble::NotLoaded if document.has_cached_text() => Some(gettext(
                 "The document cannot be read, so what you wrote is not saved",
             )),
@@ -88,7 +94,7 @@ impl DocumentPage {
         if let Some(text) = &text {
             banner.set_title(text);
         }
-        banner.set_revealed(text.is_some());
+        banner::reveal(banner, text.is_some());
     }
 
     fn is_offline(&self) -> bool {

@@ -128,7 +128,9 @@ fn measure() {
         .spawn()
         .unwrap();
     let everybody = u32::try_from(OTHERS).unwrap();
-    until("everybody is there", || document.people_here() == everybody);
+    until("everybody is there", || {
+        document.devices_connected() == everybody
+    });
     let places = || document.remote_places().len();
     until("everybody types", || places() == OTHERS);
     go_to_line(&editor, FIRST_LINE);

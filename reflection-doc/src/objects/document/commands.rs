@@ -54,6 +54,12 @@ impl Document {
         Ok(selection)
     }
 
+    /// How often the text was changed on this device since the program began: the same number
+    /// means that the same step is the last one.
+    pub fn edits(&self) -> u64 {
+        self.imp().edits.get()
+    }
+
     /// What is typed until [`Document::end_command`] is taken back at once.
     pub fn begin_command(&self) {
         // What cannot be written in has no commands.

@@ -219,6 +219,11 @@ impl Document {
         self.authors().get(&author)
     }
 
+    /// Whether somebody on this device looks at it.
+    pub(super) fn is_shown(&self) -> bool {
+        self.imp().viewers.get() > 0
+    }
+
     /// Whether the text is in memory, where it knows better than any summary.
     pub(super) fn is_open(&self) -> bool {
         self.imp().session().is_some()

@@ -38,7 +38,7 @@ impl Document {
         };
         let status = library.node().status(&topic);
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        self.set_people_here(count(status.connected.len()));
+        self.set_devices_connected(count(status.connected.len()));
         self.set_people_in_step(count(status.in_step));
         self.refresh_waiting();
     }
@@ -80,6 +80,8 @@ impl Document {
             let own = library.node().id();
             let authors = imp.authors.borrow().clone();
             authors.update(&own, &everybody.people);
+            let here = everybody.people.values().filter(|facts| facts.is_here);
+            imp.set_people_here(u32::try_from(here.count()).unwrap_or(u32::MAX));
             if let Some(author) = authors.get(&own) {
                 author.set_chosen(&everybody.own.name, everybody.own.colour);
             }

@@ -28,6 +28,8 @@ pub struct Document {
     pub(super) access: Cell<Access>,
     /// How many show the text.
     pub(super) viewers: Cell<u32>,
+    /// How often the text was changed here.
+    pub(super) edits: Cell<u64>,
     pub(super) session: RefCell<Option<Rc<Session>>>,
     /// Tasks of the session: loading, receiving, saving.
     pub(super) session_tasks: Tasks,
@@ -107,9 +109,13 @@ pub struct Document {
     /// What is wrong, if anything.
     #[property(get, builder(Trouble::default()))]
     trouble: Cell<Trouble>,
-    /// How many other people a connection stands to that carries this document.
+    /// How many others have it open.
     #[property(get)]
     people_here: Cell<u32>,
+    /// How many other devices a connection stands to that carries this document, whether or not
+    /// anybody there has it open.
+    #[property(get)]
+    devices_connected: Cell<u32>,
     /// How many of those have everything that is saved here.
     #[property(get)]
     people_in_step: Cell<u32>,
@@ -131,6 +137,7 @@ impl Default for Document {
             topic: OnceCell::new(),
             access: Cell::new(Access::Replica),
             viewers: Cell::default(),
+            edits: Cell::default(),
             session: RefCell::default(),
             session_tasks: Tasks::default(),
             tasks: Tasks::default(),
@@ -163,6 +170,7 @@ impl Default for Document {
             save_state: Cell::default(),
             trouble: Cell::default(),
             people_here: Cell::default(),
+            devices_connected: Cell::default(),
             people_in_step: Cell::default(),
             can_undo: Cell::default(),
             can_redo: Cell::default(),
@@ -232,6 +240,7 @@ setters! {
     set_save_state, notify_save_state, save_state: SaveState;
     set_trouble, notify_trouble, trouble: Trouble;
     set_people_here, notify_people_here, people_here: u32;
+    set_devices_connected, notify_devices_connected, devices_connected: u32;
     set_people_in_step, notify_people_in_step, people_in_step: u32;
     set_can_undo, notify_can_undo, can_undo: bool;
     set_can_redo, notify_can_redo, can_redo: bool;

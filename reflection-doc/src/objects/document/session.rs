@@ -203,6 +203,7 @@ impl Document {
 
     /// What was changed here is on its way to the disk, or will be once there is a session.
     pub(super) fn changed(&self) {
+        self.edits.set(self.edits.get() + 1);
         if self.save_state() != SaveState::Failing {
             self.set_save_state(SaveState::Saving);
         }

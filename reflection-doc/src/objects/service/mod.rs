@@ -17,6 +17,7 @@ use gio::subclass::prelude::*;
 use glib::clone;
 use reflection_node::access::{Code, TopicId};
 use reflection_node::identity::{AuthorId, AuthorKey};
+use reflection_node::pipeline::StreamError;
 use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{DocumentError, Event, Mode, NetworkConfig, NetworkError, StartError};
 
@@ -40,6 +41,30 @@ pub enum OpenError {
     /// The documents could not be listed.
     #[error(transparent)]
     List(#[from] LibraryError),
+}
+
+impl OpenError {
+    fn store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Start(StartError::Store(error))
+            | Self::List(
+                LibraryError::Store(error)
+                | LibraryError::Document(DocumentError::Store(error))
+                | LibraryError::Stream(StreamError::Store(error)),
+            ) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether what is on the disk is not what was once written there.
+    pub fn is_damaged(&self) -> bool {
+        self.store().is_some_and(StoreError::is_damaged)
+    }
+
+    /// Whether there is no room on the disk.
+    pub fn is_disk_full(&self) -> bool {
+        self.store().is_some_and(StoreError::is_disk_full)
+    }
 }
 
 /// Why something about a document could not be done.
@@ -86,6 +111,9 @@ mod imp {
         /// Documents whose rows are to be read again.
         pub(super) changed: RefCell<HashSet<TopicId>>,
         pub(super) is_refreshing: Cell<bool>,
+        /// Documents that went since the program began: what is still being read of one of them
+        /// does not bring it back into the list.
+        pub(super) gone: RefCell<HashSet<TopicId>>,
         /// All documents of this device.
         #[property(get)]
         documents: RefCell<Documents>,
@@ -242,12 +270,14 @@ impl Service {
     /// Sees to it that a document is in the list, whatever the event that says so is doing.
     async fn shown(&self, library: &Library, topic: &TopicId) -> Result<Document, ServiceError> {
         let summary = library.summary(topic).await?;
+        self.imp().gone.borrow_mut().remove(topic);
         let document = self.documents().show(library, &summary);
         document.refresh_people();
         Ok(document)
     }
 
     fn forget(&self, topic: &TopicId) {
+        self.imp().gone.borrow_mut().insert(*topic);
         if let Some(document) = self.documents().remove(topic) {
             document.gone();
         }
@@ -256,7 +286,10 @@ impl Service {
     fn receive(&self, event: &Event) {
         let known = |topic: &TopicId| self.documents().get(topic);
         match event {
-            Event::DocumentAdded { topic } => self.refresh_soon(topic),
+            Event::DocumentAdded { topic } => {
+                self.imp().gone.borrow_mut().remove(topic);
+                self.refresh_soon(topic);
+            }
             Event::DocumentDeleted { topic } => self.forget(topic),
             Event::DocumentChanged { topic, author, .. } => {
                 if let Some(document) = known(topic) {
@@ -328,7 +361,9 @@ impl Service {
                 };
                 for topic in changed.into_iter().filter(|topic| !is_open(topic)) {
                     // Deleted in the meantime, or unreadable: then its row stays as it is.
-                    if let Ok(summary) = library.summary(&topic).await {
+                    if let Ok(summary) = library.summary(&topic).await
+                        && !service.imp().gone.borrow().contains(&topic)
+                    {
                         let document = service.documents().show(&library, &summary);
                         // Names may have come with it.
                         document.refresh_people();

@@ -55,6 +55,27 @@ impl Service {
         self.shown(&library, topic).await
     }
 
+    /// Removes a document that was made here and never written in, handed on or pinned, unless it
+    /// is shown somewhere. Gives whether it is gone.
+    pub async fn forget_untouched(&self, document: &Document) -> Result<bool, ServiceError> {
+        let library = self.library()?;
+        let Some(topic) = document.topic() else {
+            return Ok(false);
+        };
+        let is_in_use = || document.is_shown() || document.chars() > 0;
+        if is_in_use() || !document.flush().await || !library.is_untouched(&topic).await? {
+            return Ok(false);
+        }
+        // It may have been opened while that was looked up.
+        if is_in_use() {
+            return Ok(false);
+        }
+        // Out of the list first, so that nobody opens what is about to go.
+        self.forget(&topic);
+        library.node().delete(&topic).await?;
+        Ok(true)
+    }
+
     /// Removes a deleted document from this device. Others keep theirs.
     pub async fn delete_for_good(&self, topic: &TopicId) -> Result<(), ServiceError> {
         self.library()?.node().delete(topic).await?;
