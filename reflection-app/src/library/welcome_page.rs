@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the window shows while there is no document.
 
+use std::cell::RefCell;
+
 use adw::subclass::prelude::*;
 use gettextrs::gettext;
+use glib::clone;
 use gtk::prelude::*;
-use gtk::{CompositeTemplate, TemplateChild, glib};
+use gtk::{CompositeTemplate, TemplateChild, gio, glib};
+use reflection_doc::objects::Service;
+use reflection_doc::persona::Persona;
 
 use crate::components::banner;
+use crate::people::default_name;
 use crate::preferences::settings;
 
 mod imp {
@@ -21,6 +27,10 @@ mod imp {
         pub(super) steps: TemplateChild<gtk::Box>,
         #[template_child]
         pub(super) first_step: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub(super) name_label: TemplateChild<gtk::Label>,
+        /// What follows the name that is chosen.
+        pub(super) naming: RefCell<Option<(gio::Settings, glib::SignalHandlerId)>>,
     }
 
     #[glib::object_subclass]
@@ -49,7 +59,14 @@ mod imp {
                 .invert_boolean()
                 .build();
         }
+
+        fn dispose(&self) {
+            if let Some((settings, handler)) = self.naming.take() {
+                settings.disconnect(handler);
+            }
+        }
     }
+
     impl WidgetImpl for WelcomePage {}
     impl BinImpl for WelcomePage {}
 }
@@ -62,6 +79,34 @@ glib::wrapper! {
 }
 
 impl WelcomePage {
+    /// Says what others see the person here as, and follows it.
+    pub fn show_name(&self, service: &Service) {
+        let Some(author) = service.this_author() else {
+            return;
+        };
+        let default = default_name(&Persona::of(&author));
+        let say = clone!(
+            #[weak(rename_to = page)]
+            self,
+            move |settings: &gio::Settings| {
+                let chosen = settings.string("name");
+                let name = if chosen.is_empty() {
+                    &default
+                } else {
+                    chosen.as_str()
+                };
+                let words = gettext("Others see you as “{name}”.").replace("{name}", name);
+                page.imp().name_label.set_label(&words);
+            }
+        );
+        let settings = settings();
+        say(&settings);
+        let handler = settings.connect_changed(Some("name"), move |settings, _| say(settings));
+        if let Some((settings, before)) = self.imp().naming.replace(Some((settings, handler))) {
+            settings.disconnect(before);
+        }
+    }
+
     /// Says whether the library is for this run alone.
     pub fn set_is_for_this_time(&self, is_passing: bool) {
         let imp = self.imp();

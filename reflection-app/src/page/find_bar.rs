@@ -37,6 +37,8 @@ mod imp {
         pub(super) replace_entry: TemplateChild<gtk::Entry>,
         #[template_child]
         pub(super) replace_row: TemplateChild<gtk::Box>,
+        #[template_child]
+        pub(super) replace_buttons: TemplateChild<gtk::Box>,
         pub(super) view: OnceCell<TextView>,
         pub(super) settings: sourceview5::SearchSettings,
         pub(super) context: RefCell<Option<sourceview5::SearchContext>>,
@@ -86,16 +88,20 @@ glib::wrapper! {
 }
 
 impl FindBar {
-    /// Says whether there is no room for everything beside each other.
-    pub fn set_is_tight(&self, is_tight: bool) {
+    /// Whether the words on its buttons have no room beside an entry, and whether not even those
+    /// without words have.
+    pub fn set_room(&self, is_narrow: bool, is_tight: bool) {
         let imp = self.imp();
-        let orientation = if is_tight {
-            gtk::Orientation::Vertical
-        } else {
-            gtk::Orientation::Horizontal
+        let direction = |is_below: bool| {
+            if is_below {
+                gtk::Orientation::Vertical
+            } else {
+                gtk::Orientation::Horizontal
+            }
         };
-        imp.find_row.set_orientation(orientation);
-        imp.replace_row.set_orientation(orientation);
+        imp.find_row.set_orientation(direction(is_tight));
+        imp.replace_row.set_orientation(direction(is_narrow));
+        imp.replace_buttons.set_homogeneous(is_narrow && !is_tight);
     }
 
     /// Searches the text of this view.

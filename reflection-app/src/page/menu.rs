@@ -37,6 +37,6 @@ pub fn document_menu(document: &Document) -> gio::Menu {
         menu.append_section(None, &section);
     };
     of_window(&gettext("Open in _New Window"), "win.open-in-new-window");
-    of_window(&gettext("_Delete Document…"), "win.delete-document");
+    of_window(&gettext("_Delete"), "win.delete-document");
     menu
 }

@@ -229,7 +229,9 @@ fn person(connection: &Connection) -> Row {
         None => gettext("Not connected"),
         Some((route, rtt_ms)) => route_words(route, *rtt_ms),
     }];
-    if connection.synced_us > 0 {
+    if connection.is_live {
+        lines.push(gettext("Last exchange: now"));
+    } else if connection.synced_us > 0 {
         lines.push(
             gettext("Last exchange: {time}, {received} received and {sent} sent in {duration} ms")
                 .replace("{time}", &when(connection.synced_us))

@@ -13,7 +13,7 @@ mod shapes;
 
 pub use avatar_stack::AvatarStack;
 pub use connection_dialog::ConnectionDialog;
-pub use name::display_name;
+pub use name::{default_name, display_name};
 pub use own_name::keep_own_name;
 pub use palette::{colour, text_colour};
 pub use people_popover::PeoplePopover;

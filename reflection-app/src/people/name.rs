@@ -3,6 +3,7 @@
 
 use gettextrs::{gettext, pgettext};
 use reflection_doc::objects::Author;
+use reflection_doc::persona::Persona;
 
 /// The name of a person in the language of whoever reads it.
 pub fn display_name(author: &Author) -> String {
@@ -10,7 +11,11 @@ pub fn display_name(author: &Author) -> String {
     if !chosen.is_empty() {
         return chosen;
     }
-    let persona = author.persona();
+    default_name(&author.persona())
+}
+
+/// The name of somebody who has chosen none.
+pub fn default_name(persona: &Persona) -> String {
     // Translators: a person's default name, such as “Calm Otter”. Change the order if needed.
     pgettext("default name", "{first} {second}")
         .replace("{first}", &gettext(persona.first_word))

@@ -19,14 +19,14 @@ pub fn person_row(author: &Author) -> gtk::ListBoxRow {
         .xalign(0.0)
         .ellipsize(gtk::pango::EllipsizeMode::End)
         .build();
-    follow(author, &["chosen-name"], &name, display_name);
+    follow(author, &["chosen-name"], &name, "label", display_name);
     let presence = gtk::Label::builder()
         .xalign(0.0)
         .wrap(true)
         .css_classes(["caption", "dimmed"])
         .build();
     let told = ["is-here", "is-reachable", "last-seen-us", "is-muted"];
-    follow(author, &told, &presence, presence_words);
+    follow(author, &told, &presence, "label", presence_words);
     let words = gtk::Box::new(gtk::Orientation::Vertical, 2);
     words.set_valign(gtk::Align::Center);
     words.set_hexpand(true);
@@ -51,11 +51,17 @@ pub fn person_row(author: &Author) -> gtk::ListBoxRow {
     row
 }
 
-/// Has a label say what is true of a person, for as long as both are there.
-fn follow(author: &Author, properties: &[&str], label: &gtk::Label, words: fn(&Author) -> String) {
+/// Has a widget say what is true of a person, for as long as both are there.
+fn follow(
+    author: &Author,
+    properties: &[&str],
+    widget: &impl IsA<gtk::Widget>,
+    place: &str,
+    words: fn(&Author) -> String,
+) {
     for property in properties {
         author
-            .bind_property(property, label, "label")
+            .bind_property(property, widget, place)
             .transform_to_with_values(move |binding, _| {
                 let author = binding.source().and_downcast::<Author>()?;
                 Some(words(&author).to_value())
@@ -68,14 +74,23 @@ fn follow(author: &Author, properties: &[&str], label: &gtk::Label, words: fn(&A
 /// Pressed while changes by this person are not announced.
 fn mute_button(author: &Author) -> gtk::ToggleButton {
     let button = gtk::ToggleButton::builder()
-        .icon_name("notifications-disabled-symbolic")
         .valign(gtk::Align::Center)
         .active(author.is_muted())
         .css_classes(["flat", "circular"])
         .build();
-    let tooltip = gettext("Mute {name} on This Device").replace("{name}", &display_name(author));
-    button.set_tooltip_text(Some(&tooltip));
     author.bind_property("is-muted", &button, "active").build();
+    author
+        .bind_property("is-muted", &button, "icon-name")
+        .transform_to(|_, is_muted: bool| Some(mute_icon(is_muted)))
+        .sync_create()
+        .build();
+    follow(
+        author,
+        &["is-muted", "chosen-name"],
+        &button,
+        "tooltip-text",
+        mute_words,
+    );
     button.connect_toggled(glib::clone!(
         #[weak]
         author,
@@ -93,6 +108,25 @@ fn mute_button(author: &Author) -> gtk::ToggleButton {
         }
     ));
     button
+}
+
+/// A bell as it is: silent for those who are muted.
+fn mute_icon(is_muted: bool) -> &'static str {
+    if is_muted {
+        "notifications-disabled-symbolic"
+    } else {
+        "preferences-system-notifications-symbolic"
+    }
+}
+
+/// What muting does, as it stands.
+fn mute_words(author: &Author) -> String {
+    let words = if author.is_muted() {
+        gettext("{name} is muted: what they write is neither notified nor marked as new here")
+    } else {
+        gettext("Mute {name}: no notifications of what they write, and no mark in the list")
+    };
+    words.replace("{name}", &display_name(author))
 }
 
 fn presence_words(author: &Author) -> String {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The dialog of preferences. Everything in it takes effect at once and is a setting.
 
+mod choices;
 mod keeping;
 
 use std::cell::{Cell, OnceCell};
@@ -26,6 +27,8 @@ mod imp {
     #[derive(Debug, Default, CompositeTemplate)]
     #[template(file = "src/preferences/preferences_dialog.blp")]
     pub struct PreferencesDialog {
+        #[template_child]
+        pub(super) you_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
         pub(super) name_row: TemplateChild<adw::EntryRow>,
         #[template_child]
@@ -113,6 +116,7 @@ impl PreferencesDialog {
         let dialog: Self = glib::Object::new();
         // Set once, right after construction; the cell cannot be taken yet.
         let _ = dialog.imp().service.set(service.clone());
+        dialog.show_persona(service);
         dialog.bind_mode(service);
         dialog.bind_keeping(service);
         dialog

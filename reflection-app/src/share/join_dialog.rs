@@ -29,6 +29,8 @@ mod imp {
         pub(super) join_button: TemplateChild<gtk::Button>,
         pub(super) service: RefCell<Option<Service>>,
         pub(super) is_joining: Cell<bool>,
+        /// Whether the document was here before, with all that the code gives.
+        pub(super) was_here: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -106,6 +108,11 @@ impl JoinDialog {
         row.select_region(0, -1);
     }
 
+    /// Whether what was joined was here before, so that nothing has changed.
+    pub fn was_here(&self) -> bool {
+        self.imp().was_here.get()
+    }
+
     /// Calls back with the document that was joined.
     pub fn connect_joined<F: Fn(&Self, Document) + 'static>(&self, f: F) -> glib::SignalHandlerId {
         self.connect_closure(
@@ -152,6 +159,9 @@ impl JoinDialog {
             Ok(code) => code,
             Err(error) => return self.show_problem(&explain(error)),
         };
+        let here = service.documents().get(&code.keys().topic());
+        let has_right = |document: Document| document.access() >= code.access();
+        imp.was_here.set(here.is_some_and(has_right));
         imp.is_joining.set(true);
         imp.join_button.set_sensitive(false);
         let dialog = self.downgrade();

@@ -205,7 +205,11 @@ impl SharePopover {
         imp.copy_button.set_sensitive(code.is_some());
         imp.copy_link_button.set_sensitive(code.is_some());
         imp.code.replace(code);
-        imp.copy_button.grab_focus();
+        // What does not fit would be scrolled to the button, away from what is said above it.
+        let room = imp.scrolled_window.vadjustment();
+        if room.upper() <= room.page_size() {
+            imp.copy_button.grab_focus();
+        }
     }
 
     /// Puts the code on the clipboard, with something before it, and says so.
@@ -223,11 +227,13 @@ impl SharePopover {
 }
 
 fn explanation(access: Access) -> String {
-    match access {
+    let right = match access {
         Access::Write => gettext("Whoever has this code can read and change the document."),
         Access::Read => gettext("Whoever has this code can read the document."),
         Access::Replica => {
             gettext("Whoever has this code can keep a copy of the document without reading it.")
         }
-    }
+    };
+    let warning = gettext("A code cannot be taken back.");
+    format!("{right} {warning}")
 }

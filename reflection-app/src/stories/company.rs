@@ -299,6 +299,11 @@ fn how_somebody_is_reached_can_be_looked_up() {
             .iter()
             .any(|row| row.starts_with("Address: 127.0.0.1:"))
     });
+    until("it is told that it goes on", || {
+        details(&desk)
+            .iter()
+            .any(|row| row.starts_with("Anna: ") && row.ends_with("Last exchange: now"))
+    });
     run(desk.service().change_mode(Mode::Offline)).unwrap();
     until("it is told that she is not, and what was exchanged", || {
         details(&desk).iter().any(|row| {
@@ -359,6 +364,37 @@ fn a_copy_is_kept_by_somebody_who_cannot_read_it() {
     let documents = desk.service().documents();
     assert!(documents.to_vec().iter().any(kept));
     assert!(!seen().contains("Hers") && !seen().contains("secret words"));
+    anna.leave();
+    desk.close();
+}
+
+/// A6, issue: the button for muting shows whether somebody is muted, and says what that does.
+#[gtk::test]
+fn the_bell_is_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open_with(folder.path(), Mode::Local);
+    let anna = anna();
+    let hers = anna.document("# Plan\n");
+    take_part(&desk, &hers);
+    let list = people(&desk);
+    let bell = || {
+        let mut widgets = everything(&list).into_iter();
+        widgets.find_map(|widget| widget.downcast::<gtk::ToggleButton>().ok())
+    };
+    let is_so = |icon: &str, words: &str| {
+        bell().is_some_and(|bell| {
+            let tooltip = bell.tooltip_text().unwrap_or_default();
+            bell.icon_name().as_deref() == Some(icon) && tooltip.starts_with(words)
+        })
+    };
+    until("the bell can ring", || {
+        is_so("preferences-system-notifications-symbolic", "Mute Anna: ")
+    });
+    bell().unwrap().emit_clicked();
+    until("it cannot", || {
+        is_so("notifications-disabled-symbolic", "Anna is muted: ")
+    });
+    list.popdown();
     anna.leave();
     desk.close();
 }

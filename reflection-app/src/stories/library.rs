@@ -3,9 +3,12 @@
 
 use adw::prelude::*;
 use reflection_doc::objects::Document;
+use reflection_doc::persona::Persona;
 
 use super::company::pixels;
-use super::{Desk, everything, frames, run, says, until};
+use super::{Desk, button, everything, frames, run, says, until};
+use crate::people::default_name;
+use crate::preferences::settings;
 
 /// How often it is looked whether something has been drawn.
 const FRAMES_MAX: u32 = 50;
@@ -152,6 +155,19 @@ fn untouched_documents_go_when_they_are_left() {
     desk.close();
 }
 
+/// L1, issue: the list shows how a document goes on while it is written here.
+#[gtk::test]
+fn the_list_follows_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let document = desk.document("# Plan");
+    desk.window.open_document(&document);
+    let buffer = desk.editor(&document).text_buffer().clone();
+    buffer.insert(&mut buffer.end_iter(), "\n\n- **first** words");
+    until("they are in the list", || says(&desk.window, "first words"));
+    desk.close();
+}
+
 /// D2: the window comes back with its size and its document.
 #[gtk::test]
 fn the_window_comes_back_as_it_was_left() {
@@ -166,8 +182,8 @@ fn the_window_comes_back_as_it_was_left() {
     assert_eq!(desk.window.default_size(), (720, 510));
     until("the document is shown", || desk.text_view().is_some());
     assert_eq!(desk.window.title().as_deref(), Some("Kept"));
-    crate::preferences::settings().reset("window-width");
-    crate::preferences::settings().reset("window-height");
+    settings().reset("window-width");
+    settings().reset("window-height");
     desk.close();
 }
 
@@ -225,5 +241,35 @@ fn what_is_dragged_is_seen_to_be_welcome() {
         target.unset_state_flags(gtk::StateFlags::DROP_ACTIVE);
         assert!(is_framed(false));
     }
+    desk.close();
+}
+
+/// P1, issue: the first page says what others see one as, and where that is changed; so do the
+/// preferences, which choose nothing by saying it.
+#[gtk::test]
+fn one_s_own_name_is_said_from_the_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let author = desk.service().this_author().unwrap();
+    let default = default_name(&Persona::of(&author));
+    let told = |name: &str| format!("Others see you as “{name}”.");
+    until("the first name is said", || {
+        says(&desk.window, &told(&default))
+    });
+    button(&desk.window, "Change the Name…")
+        .unwrap()
+        .emit_clicked();
+    until("the preferences say it, too", || {
+        let dialog = desk.window.visible_dialog();
+        let without = format!("or “{default}” without one");
+        dialog.is_some_and(|_| super::seen().contains(&without))
+    });
+    assert_eq!(settings().string("name"), "");
+    desk.window.visible_dialog().unwrap().force_close();
+    settings().set_string("name", "Zoë").unwrap();
+    until("the chosen one is said", || {
+        says(&desk.window, &told("Zoë"))
+    });
+    settings().reset("name");
     desk.close();
 }

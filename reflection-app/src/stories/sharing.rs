@@ -7,8 +7,8 @@ use reflection_doc::objects::Document;
 use reflection_node::Mode;
 use reflection_node::access::{Access, Code};
 
-use super::together::{Other, joined};
-use super::{Desk, button, everything, run, until};
+use super::together::{Other, join, joined};
+use super::{Desk, button, everything, run, says, until};
 use crate::share::{QrCode, SharePopover};
 
 /// What the popover shows for a right: the picture, read as a camera would, and what is said.
@@ -120,6 +120,7 @@ fn each_right_has_its_picture() {
     for (access, words) in rights {
         let shown = show(&desk, &document, access);
         assert!(shown.words.contains(words), "{}", shown.words);
+        assert!(shown.words.contains("A code cannot be taken back."));
         assert!(!pictures.contains(&shown.modules));
         pictures.push(shown.modules);
         popover(&desk).popdown();
@@ -171,6 +172,36 @@ fn a_link_leads_to_the_text() {
         editor.text_buffer().shown_text() == "# Plan\nשלום 🎉"
     });
     assert!(editor.is_editable());
+    anna.leave();
+    desk.close();
+}
+
+/// W2, issue: whoever joins what they have is told so; who gets a right by it that they did not
+/// have, is not.
+#[gtk::test]
+fn joining_what_is_here_is_said_to_be_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open_with(folder.path(), Mode::Local);
+    let anna = Other::begin();
+    let hers = anna.document("# Hers\n");
+    let code = |access| run(hers.code(access)).unwrap().to_string();
+    let told = "You already have this document";
+    join(&desk, &code(Access::Read));
+    let document = joined(&desk);
+    until("it can be read", || document.text() == "# Hers\n");
+    assert!(!says(&desk.window, told));
+    until("the dialog is gone", || {
+        desk.window.visible_dialog().is_none()
+    });
+    join(&desk, &code(Access::Write));
+    until("it can be written in", || !document.is_read_only());
+    until("the dialog is gone again", || {
+        desk.window.visible_dialog().is_none()
+    });
+    assert!(!says(&desk.window, told));
+    join(&desk, &code(Access::Read));
+    until("it is said", || says(&desk.window, told));
+    assert!(!document.is_read_only(), "nothing is lost by it");
     anna.leave();
     desk.close();
 }

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use adw::prelude::*;
 use reflection_node::Mode;
+use reflection_node::access::Access;
 
+use super::together::{Other, code, join, joined};
 use super::{Desk, button, config_of, network, says, seen, until};
 use crate::config::Config;
 
@@ -74,5 +76,42 @@ fn a_file_in_the_place_of_the_folder_is_told() {
     fs::remove_file(&place).unwrap();
     button(&desk.window, "Try Again").unwrap().emit_clicked();
     until("that helps", || desk.window.service().is_some());
+    desk.close();
+}
+
+/// N7, issue: whoever is offline finds beside that where to change it.
+#[gtk::test]
+fn offline_has_a_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    let document = desk.document("# Plan");
+    desk.window.open_document(&document);
+    desk.editor(&document);
+    until("there is a button", || {
+        button(&desk.window, "Go Online…").is_some()
+    });
+    button(&desk.window, "Go Online…").unwrap().emit_clicked();
+    until("it leads to the network", || {
+        let dialog = desk.window.visible_dialog();
+        let dialog = dialog.and_downcast::<adw::PreferencesDialog>();
+        dialog.is_some_and(|dialog| dialog.visible_page_name().as_deref() == Some("network"))
+    });
+    desk.window.visible_dialog().unwrap().force_close();
+    desk.close();
+}
+
+/// W2, issue: a page without a text says for whom it waits.
+#[gtk::test]
+fn it_is_said_for_whom_a_page_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open_with(folder.path(), Mode::Local);
+    let anna = Other::begin();
+    let hers = anna.document("# Hers");
+    let code = code(&hers, Access::Write);
+    anna.leave();
+    join(&desk, &code);
+    joined(&desk);
+    let told = "The text appears here as soon as the device that shared it is connected, or another one that has it. 1 device is known, and Reflection goes on calling it.";
+    until("it is said", || says(&desk.window, told));
     desk.close();
 }

@@ -12,8 +12,9 @@ use crate::preferences::PreferencesDialog;
 use crate::share::JoinDialog;
 
 /// Actions that need an open library.
-const SERVICE_ACTIONS: [&str; 5] = [
+const SERVICE_ACTIONS: [&str; 6] = [
     "win.preferences",
+    "win.network-preferences",
     "win.new-document",
     "win.join-document",
     "win.open-document",
@@ -31,6 +32,13 @@ impl Window {
         klass.install_action("win.preferences", None, |window: &Self, _, _| {
             if let Some(service) = window.service() {
                 PreferencesDialog::new(&service).present(Some(window));
+            }
+        });
+        klass.install_action("win.network-preferences", None, |window: &Self, _, _| {
+            if let Some(service) = window.service() {
+                let dialog = PreferencesDialog::new(&service);
+                dialog.set_visible_page_name("network");
+                dialog.present(Some(window));
             }
         });
         let id = glib::VariantTy::STRING;
@@ -97,10 +105,17 @@ impl Window {
         if !code.is_empty() {
             dialog.set_code(code);
         }
+        // What it offers is what the dialog is for.
+        if let Some(offer) = self.imp().code_offer.upgrade() {
+            offer.dismiss();
+        }
         let window = self.downgrade();
-        dialog.connect_joined(move |_, document| {
+        dialog.connect_joined(move |dialog, document| {
             if let Some(window) = window.upgrade() {
                 window.open_document(&document);
+                if dialog.was_here() {
+                    window.show_toast(&gettext("You already have this document"));
+                }
             }
         });
         dialog.present(Some(self));

@@ -63,6 +63,7 @@ impl Window {
             self,
             move |_| window.show_join_dialog(&text)
         ));
+        imp.code_offer.set(Some(&toast));
         imp.toasts.add_toast(toast);
     }
 }

@@ -65,6 +65,8 @@ mod imp {
         pub(super) closing: Cell<closing::Closing>,
         /// The text of a link that is to be joined once the library is open.
         pub(super) pending_code: RefCell<Option<String>>,
+        /// What offers to join by a code.
+        pub(super) code_offer: glib::WeakRef<adw::Toast>,
         /// The document whose code was offered last.
         pub(super) offered_code: Cell<Option<TopicId>>,
         /// The id of the document that is to be shown once the library is open.
@@ -217,6 +219,7 @@ impl Window {
         let is_passing = imp.startup_page.is_for_this_time();
         imp.library_page.set_is_for_this_time(is_passing);
         imp.welcome_page.set_is_for_this_time(is_passing);
+        imp.welcome_page.show_name(&service);
         documents.connect_items_changed(clone!(
             #[weak(rename_to = window)]
             self,

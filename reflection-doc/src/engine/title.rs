@@ -27,12 +27,14 @@ pub fn title(text: &str) -> String {
 impl Engine {
     /// The title of the text, in the same time for any length of it.
     pub fn title(&self) -> String {
+        title(&self.beginning())
+    }
+
+    /// So much of the text as lists show something of.
+    pub fn beginning(&self) -> String {
         let looked_at = self.len_chars().min(LOOKED_AT_CHARS_MAX);
         // Fails only beyond the end.
-        self.text
-            .slice(0, looked_at)
-            .as_deref()
-            .map_or_else(|_| String::new(), title)
+        self.text.slice(0, looked_at).unwrap_or_default()
     }
 }
 

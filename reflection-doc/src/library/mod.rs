@@ -15,6 +15,8 @@ mod search;
 mod summary;
 mod texts;
 
+pub(crate) use texts::preview;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

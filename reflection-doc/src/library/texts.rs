@@ -156,7 +156,7 @@ fn mark_indexed(connection: &Connection, id: i64) -> Result<(), StoreError> {
 }
 
 /// The first line after the title that says something, and what follows it.
-fn preview(text: &str) -> String {
+pub(crate) fn preview(text: &str) -> String {
     let mut lines = text.lines().skip_while(|line| title(line).is_empty());
     lines.next();
     let mut preview = String::new();

@@ -113,6 +113,8 @@ mod imp {
         #[template_child]
         pub(super) opening_view: TemplateChild<OpeningView>,
         #[template_child]
+        pub(super) waiting_view: TemplateChild<adw::StatusPage>,
+        #[template_child]
         pub(super) text_view: TemplateChild<TextView>,
         pub(super) document: OnceCell<Document>,
         pub(super) service: OnceCell<Service>,
@@ -250,7 +252,7 @@ mod imp {
                     page,
                     move |_| {
                         page.move_buttons_down();
-                        page.imp().find_bar.set_is_tight(is_tight);
+                        page.imp().find_bar.set_room(true, is_tight);
                     }
                 ));
                 breakpoint.connect_unapply(clone!(
@@ -258,24 +260,23 @@ mod imp {
                     page,
                     move |_| {
                         page.move_buttons_up();
-                        page.imp().find_bar.set_is_tight(false);
+                        page.imp().find_bar.set_room(false, false);
                     }
                 ));
             }
-            let try_again = |page: &super::DocumentPage| {
-                if let Some(document) = page.document() {
-                    document.reopen();
-                }
-            };
             self.opening_view.connect_again(clone!(
                 #[weak]
                 page,
-                move |_| try_again(&page)
+                move |_| {
+                    if let Some(document) = page.document() {
+                        document.reopen();
+                    }
+                }
             ));
             self.banner.connect_button_clicked(clone!(
                 #[weak]
                 page,
-                move |_| try_again(&page)
+                move |_| page.act_on_banner()
             ));
         }
 
@@ -366,6 +367,7 @@ impl DocumentPage {
         on("phase", Self::show_phase);
         on("has-cached-text", Self::show_phase);
         on("is-waiting", Self::show_phase);
+        on("devices-connected", Self::show_awaited);
         on("is-read-only", Self::show_access);
         on("people-here", Self::announce_people);
         on("can-undo", Self::show_reversible);

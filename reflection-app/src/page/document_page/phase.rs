@@ -4,7 +4,8 @@
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use gettextrs::gettext;
+use gettextrs::{gettext, ngettext};
+use gtk::glib;
 use reflection_doc::objects::{Document, DocumentPhase, Trouble};
 
 use super::DocumentPage;
@@ -42,6 +43,7 @@ impl DocumentPage {
         self.show_access();
         if document.is_waiting() {
             imp.stack.set_visible_child_name("waiting");
+            self.show_awaited();
         } else {
             self.show_text_page(document);
         }
@@ -62,6 +64,26 @@ impl DocumentPage {
         if imp.wants_focus.replace(false) {
             imp.text_view.grab_focus();
         }
+    }
+
+    /// Says for whom the page waits. Their names come with the text; until then it is known which
+    /// devices the code named and others told of, and which of them a connection stands to.
+    pub(super) fn show_awaited(&self) {
+        let (Some(document), Some(service)) = (self.document(), self.imp().service.get()) else {
+            return;
+        };
+        if !document.is_waiting() {
+            return;
+        }
+        let (page, service) = (self.downgrade(), service.clone());
+        glib::spawn_future_local(async move {
+            let devices = service.known_devices().await;
+            if let (Ok(count), Some(page)) = (devices, page.upgrade()) {
+                let is_connected = document.devices_connected() > 0;
+                let words = awaited(count, is_connected);
+                page.imp().waiting_view.set_description(Some(&words));
+            }
+        });
     }
 
     fn show_failure(&self, document: &Document) {
@@ -86,4 +108,25 @@ impl DocumentPage {
         );
         imp.stack.set_visible_child_name("opening");
     }
+}
+
+/// For whom a page waits, with how many devices are known and whether one of them has answered.
+fn awaited(known: u32, is_connected: bool) -> String {
+    if is_connected {
+        return gettext(
+            "A device that takes part is connected. The text appears here as soon as it comes from there.",
+        );
+    }
+    let first = gettext(
+        "The text appears here as soon as the device that shared it is connected, or another one that has it.",
+    );
+    if known == 0 {
+        return first;
+    }
+    let second = ngettext(
+        "{count} device is known, and Reflection goes on calling it.",
+        "{count} devices are known, and Reflection goes on calling them.",
+        known,
+    );
+    format!("{first} {}", second.replace("{count}", &known.to_string()))
 }

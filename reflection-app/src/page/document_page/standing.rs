@@ -88,13 +88,29 @@ impl DocumentPage {
             _ => None,
         };
         let banner = &self.imp().banner;
-        let may_help = document.trouble() == Trouble::NotLoaded;
-        let button = may_help.then(|| gettext("_Try Again"));
+        let button = match document.trouble() {
+            Trouble::NotLoaded => Some(gettext("_Try Again")),
+            Trouble::Nothing if self.is_offline() => Some(gettext("Go _Online…")),
+            _ => None,
+        };
         banner.set_button_label(button.as_deref());
         if let Some(text) = &text {
             banner.set_title(text);
         }
         banner::reveal(banner, text.is_some());
+    }
+
+    /// Does what the button of the banner says.
+    pub(super) fn act_on_banner(&self) {
+        let Some(document) = self.document() else {
+            return;
+        };
+        if document.trouble() == Trouble::NotLoaded {
+            document.reopen();
+        } else if self.is_offline() {
+            // How far to reach is for a person to say. The window has the action.
+            let _ = self.activate_action("win.network-preferences", None);
+        }
     }
 
     fn is_offline(&self) -> bool {

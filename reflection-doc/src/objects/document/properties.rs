@@ -258,7 +258,7 @@ impl Document {
         }
     }
 
-    fn set_preview(&self, preview: &str) {
+    pub(super) fn set_preview(&self, preview: &str) {
         if *self.preview.borrow() != preview {
             preview.clone_into(&mut self.preview.borrow_mut());
             self.obj().notify_preview();

@@ -14,7 +14,8 @@ use super::cursors::Others;
 use super::properties::Document;
 use super::{DocumentPhase, EditRefused, SaveState, Trouble};
 use crate::company::Company;
-use crate::engine::{Effect, Engine, Intake, Origin, Pace};
+use crate::engine::{Effect, Engine, Intake, Origin, Pace, title};
+use crate::library::preview;
 use crate::open_document::{HeldTurn, OpenDocument, Publisher};
 
 /// Pause between attempts to let go of a text that could not be saved.
@@ -310,11 +311,12 @@ impl Document {
         let Some(session) = self.session() else {
             return;
         };
-        let (title, chars) = {
+        let (beginning, chars) = {
             let engine = session.engine.borrow();
-            (engine.title(), engine.len_chars())
+            (engine.beginning(), engine.len_chars())
         };
-        self.set_title(&title);
+        self.set_title(&title(&beginning));
+        self.set_preview(&preview(&beginning));
         self.set_chars(chars as u64);
         self.refresh_waiting();
     }

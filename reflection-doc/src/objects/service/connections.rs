@@ -17,6 +17,8 @@ pub struct Connection {
     pub author: Author,
     /// The connection that stands, and its round-trip time in milliseconds.
     pub route: Option<(Route, u64)>,
+    /// Whether an exchange goes on, in which everything is handed on as it is written.
+    pub is_live: bool,
     /// When the last exchange ended, microseconds since 1970; 0 for never.
     pub synced_us: u64,
     /// Bytes that it brought.
@@ -52,12 +54,20 @@ pub struct Connections {
 }
 
 impl Service {
+    /// How many other devices are known here, by codes or by having met them.
+    pub async fn known_devices(&self) -> Result<u32, ServiceError> {
+        let peers = self.library()?.node().peers().await?;
+        Ok(u32::try_from(peers.len()).unwrap_or(u32::MAX))
+    }
+
     /// How the people of a document are reached at this moment.
     pub async fn connections(&self, document: &Document) -> Result<Connections, ServiceError> {
         let library = self.library()?;
         let node = library.node();
         let peers = node.peers().await?;
         let others = document.authors().to_vec();
+        let topic = document.topic();
+        let status = topic.map(|topic| node.status(&topic)).unwrap_or_default();
         let people = others
             .into_iter()
             .filter(|author| !author.is_this_device())
@@ -67,6 +77,7 @@ impl Service {
                 let sync = sync.unwrap_or_default();
                 Connection {
                     route: peer.and_then(|peer| peer.connected.clone()),
+                    is_live: status.connected.contains(&author.id()),
                     author,
                     synced_us: sync.time_us,
                     bytes_in: sync.counts.bytes_in,
@@ -75,7 +86,6 @@ impl Service {
                 }
             })
             .collect();
-        let topic = document.topic();
         let mut copies = Vec::new();
         for replica in node.replicas().await? {
             let kept = replica
