@@ -206,6 +206,9 @@ fn two_people_write_see_each_other_and_part() {
     until("she is online and elsewhere", || {
         says(&desk.window, "Saved here · Connected")
     });
+    hers.open();
+    until("she is back", || says(&desk.window, "With 1 person"));
+    hers.close();
     anna.leave();
     until("she is gone", || document.devices_connected() == 0);
     desk.close();
