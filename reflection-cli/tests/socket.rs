@@ -6,8 +6,9 @@ mod common;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::process::Stdio;
 
-use common::{PATIENCE, Person, eventually, stderr};
+use common::{PATIENCE, Person, eventually, stderr, trace};
 use serde_json::{Value, json};
 
 /// More than are served at once.
@@ -173,4 +174,29 @@ fn file_names_need_not_be_text() {
     let output = alice.plain(&["import"]).arg(&path).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(alice.stdout(&["cat", "@last"]), "# Notes\n");
+}
+
+#[test]
+fn what_is_played_for_long_keeps_nobody_from_writing() {
+    let alice = Person::new();
+    let _online = alice.online();
+    alice.plain(&["new"]).output().unwrap();
+    let trace = trace("friendsforever_flat.json.gz");
+    // A quarter of an hour.
+    let mut playing = alice
+        .plain(&["play", "@last", trace.to_str().unwrap(), "--rate", "30"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("something was played", || !alice.cat().is_empty());
+    for _ in 0..2 {
+        // Where it ends up among what is played is another question.
+        let edit = alice.json(&["edit", "@last", "--at", "0", "--insert", "[hers]"]);
+        assert!(edit[0]["operation"].is_string());
+    }
+    let length = alice.cat().len();
+    eventually("it goes on", || alice.cat().len() > length);
+    assert!(playing.try_wait().unwrap().is_none(), "it is not over");
+    playing.kill().unwrap();
+    playing.wait().unwrap();
 }

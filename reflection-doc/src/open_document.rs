@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A document that is being worked on: its text, what comes from others, and the way to the store.
 
+use std::sync::Arc;
+
 use reflection_node::Node;
 use reflection_node::access::{Access, TopicId};
 use reflection_node::operation::Kind;
 use reflection_node::pipeline::{DocumentStream, PublishError, Published};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::company::Company;
 use crate::engine::{Effect, Engine};
@@ -106,55 +109,47 @@ impl Publisher {
     }
 }
 
-/// Who may open a document: a channel with room for one message, which whoever holds the turn
-/// has put there.
+/// Who may open a document: one at a time, in the order in which they asked.
 #[derive(Clone)]
-pub(crate) struct Turn {
-    sender: async_channel::Sender<()>,
-    receiver: async_channel::Receiver<()>,
-}
+pub(crate) struct Turn(Arc<Semaphore>);
 
 impl Default for Turn {
     fn default() -> Self {
-        let (sender, receiver) = async_channel::bounded(1);
-        Self { sender, receiver }
+        Self(Arc::new(Semaphore::new(1)))
     }
 }
 
 impl Turn {
     pub(crate) async fn wait(&self) -> HeldTurn {
-        // Cannot fail: this end holds a receiver.
-        let _ = self.sender.send(()).await;
-        HeldTurn { turn: self.clone() }
+        HeldTurn {
+            // Cannot fail: it is never closed.
+            permit: Arc::clone(&self.0).acquire_owned().await.ok(),
+            turn: self.clone(),
+        }
     }
 
     /// Whether somebody holds the turn or waits for it.
     pub(crate) fn is_held(&self) -> bool {
-        !self.sender.is_empty() || self.sender.sender_count() > 1
+        self.0.available_permits() == 0 || Arc::strong_count(&self.0) > 1
     }
 }
 
 /// Holds a document open; lets the next one in when dropped.
 pub struct HeldTurn {
+    permit: Option<OwnedSemaphorePermit>,
     turn: Turn,
 }
 
 impl HeldTurn {
     /// Whether somebody waits for it.
     pub fn is_wanted(&self) -> bool {
-        // That of the library, and our own.
-        self.turn.sender.sender_count() > 2
+        // That of the library, and the two here.
+        Arc::strong_count(&self.turn.0) > 3
     }
 
     /// Lets those who wait have their turns first. What is open has to be opened again then.
     pub async fn pass(&mut self) {
-        let _ = self.turn.receiver.try_recv();
-        let _ = self.turn.sender.send(()).await;
-    }
-}
-
-impl Drop for HeldTurn {
-    fn drop(&mut self) {
-        let _ = self.turn.receiver.try_recv();
+        self.permit = None;
+        self.permit = Arc::clone(&self.turn.0).acquire_owned().await.ok();
     }
 }

@@ -15,6 +15,7 @@ mod search;
 mod summary;
 mod texts;
 
+#[cfg(feature = "objects")]
 pub(crate) use texts::preview;
 
 use std::collections::HashMap;

@@ -4,7 +4,8 @@
 //! iroh-gossip does the passing on; this actor keeps it on the rails. Invariants: a gossip
 //! connection is made to and taken from such peers alone with whom a session stands, which proves
 //! a common document, and outlives those sessions by a moment only; the node dials and hands the
-//! connection over, because gossip never dials a peer again whom it once failed to reach; peers
+//! connection over, because gossip never dials a peer again whom it once failed to reach, and each
+//! connection for gossip has streams in one direction, also those that gossip makes by itself; peers
 //! are joined again after every reconnect, and with growing pauses while an overlay has no
 //! neighbour, because gossip does not heal a pair by itself; nothing larger than the bound is
 //! ever handed to gossip, which would stop for good; where gossip stops all the same it is
