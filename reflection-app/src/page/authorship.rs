@@ -51,6 +51,13 @@ impl Authorship {
         }
     }
 
+    /// Who wrote what stands there, if that is shown.
+    pub fn author_at(&self, place: &gtk::TextIter) -> Option<AuthorId> {
+        let tags = self.tags.borrow();
+        let mut marks = tags.iter();
+        marks.find_map(|(author, tag)| place.has_tag(tag).then_some(*author))
+    }
+
     /// Takes all marks away.
     pub fn hide(&self, buffer: &TextBuffer) {
         let (start, end) = buffer.bounds();
@@ -66,6 +73,8 @@ impl Authorship {
                 .underline(pango::Underline::Single)
                 .build();
             buffer.tag_table().add(&tag);
+            // Below all others: a word has one underline, and that of a misspelt one says more.
+            tag.set_priority(0);
             tag
         };
         tags.entry(author).or_insert_with(make).clone()

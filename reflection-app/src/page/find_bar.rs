@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use gettextrs::gettext;
+use gettextrs::{gettext, ngettext};
 use glib::clone;
 use gtk::{CompositeTemplate, TemplateChild, gdk, gio, glib};
 use sourceview5::prelude::*;
@@ -44,6 +44,8 @@ mod imp {
         pub(super) context: RefCell<Option<sourceview5::SearchContext>>,
         pub(super) actions: gio::SimpleActionGroup,
         pub(super) is_editable: Cell<bool>,
+        /// How many places were replaced last, until something else is done.
+        pub(super) replaced: Cell<Option<u32>>,
     }
 
     #[glib::object_subclass]
@@ -244,6 +246,7 @@ impl FindBar {
         } else {
             sourceview5::utils_unescape_search_text(&text).to_string()
         };
+        imp.replaced.set(None);
         imp.settings
             .set_search_text(Some(wanted.as_str()).filter(|wanted| !wanted.is_empty()));
         if let (Some(context), Some(view)) = (&*imp.context.borrow(), imp.view.get()) {
@@ -289,6 +292,7 @@ impl FindBar {
         ) -> Option<(gtk::TextIter, gtk::TextIter, bool)>,
     ) {
         let imp = self.imp();
+        imp.replaced.set(None);
         if !self.is_shown() {
             self.show(false);
             return;
@@ -328,10 +332,13 @@ impl FindBar {
         }
         let replacement = imp.replace_entry.text();
         if let Some(context) = &*imp.context.borrow() {
-            if context.replace_all(&replacement).is_err() {
-                imp.replace_entry.add_css_class("error");
-            } else {
-                imp.replace_entry.remove_css_class("error");
+            let count = context.occurrences_count();
+            match context.replace_all(&replacement) {
+                Ok(()) => {
+                    imp.replaced.set(u32::try_from(count).ok());
+                    imp.replace_entry.remove_css_class("error");
+                }
+                Err(_) => imp.replace_entry.add_css_class("error"),
             }
         }
         self.show_count();
@@ -355,6 +362,10 @@ impl FindBar {
             gettext("Not valid")
         } else if !is_searching || count < 0 {
             String::new()
+        } else if let Some(replaced) = imp.replaced.get().filter(|_| count == 0) {
+            // Translators: how many places were replaced.
+            ngettext("{count} replaced", "{count} replaced", replaced)
+                .replace("{count}", &replaced.to_string())
         } else if count == 0 {
             gettext("No matches")
         } else if place > 0 {
@@ -366,7 +377,8 @@ impl FindBar {
             count.to_string()
         };
         imp.count_label.set_label(&text);
-        if is_wrong || (is_searching && count == 0) {
+        let is_missing = is_searching && count == 0 && imp.replaced.get().is_none();
+        if is_wrong || is_missing {
             imp.find_entry.add_css_class("error");
         } else {
             imp.find_entry.remove_css_class("error");

@@ -264,7 +264,7 @@ impl TextView {
         let imp = self.imp();
         let spelling = Spelling::new(&imp.buffer);
         self.insert_action_group("spelling", Some(&spelling.actions()));
-        self.set_extra_menu(Some(&spelling.menu()));
+        self.set_extra_menu(Some(&writing::menu_with(&spelling.menu())));
         // Set once, while the view is being made.
         let _ = imp.spelling.set(spelling);
         let click = gtk::GestureClick::builder()
@@ -290,6 +290,7 @@ impl TextView {
             imp.buffer.place_cursor(&place);
         }
         self.show_corrections();
+        self.show_tickable();
     }
 
     /// Brings the menu up to the word under the caret, before it is opened.

@@ -4,10 +4,11 @@
 //! All of it is worked out by the document's engine and comes back as changes of the text, so
 //! the buffer never changes by itself.
 
+use gettextrs::gettext;
 use glib::clone;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
-use gtk::{gdk, glib};
+use gtk::{gdk, gio, glib};
 use reflection_doc::engine::{
     self, Emphasis, Rewrite, Selection, continue_list, indent, outdent, toggle_emphasis,
 };
@@ -19,7 +20,7 @@ use super::text_view::{TextView, imp};
 type Command = (&'static str, fn(&TextView));
 
 /// What can be done by keys.
-const COMMANDS: [Command; 6] = [
+const COMMANDS: [Command; 7] = [
     ("text.bold", |view| view.emphasise(Emphasis::Bold)),
     ("text.italic", |view| view.emphasise(Emphasis::Italic)),
     ("text.struck", |view| {
@@ -30,7 +31,10 @@ const COMMANDS: [Command; 6] = [
         view.rewrite(|text, selection| Some(engine::link(text, selection)));
     }),
     ("text.tick", TextView::tick),
+    // For the menu, which offers it where there is a task.
+    (TICK_HERE, TextView::tick),
 ];
+const TICK_HERE: &str = "text.tick-here";
 
 const CONTROL: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK;
 const SHIFT: gdk::ModifierType = gdk::ModifierType::SHIFT_MASK;
@@ -66,6 +70,17 @@ pub(super) fn install_actions(klass: &mut <imp::TextView as ObjectSubclass>::Cla
     for (name, act) in COMMANDS {
         klass.install_action(name, None, move |view: &TextView, _, _| act(view));
     }
+}
+
+/// The menu of the text beyond what GTK puts into it.
+pub(super) fn menu_with(spelling: &gio::MenuModel) -> gio::Menu {
+    let (menu, section) = (gio::Menu::new(), gio::Menu::new());
+    let tick = gio::MenuItem::new(Some(&gettext("_Tick or Untick")), Some(TICK_HERE));
+    tick.set_attribute_value("hidden-when", Some(&"action-disabled".to_variant()));
+    section.append_item(&tick);
+    menu.append_section(None, &section);
+    menu.append_section(None, spelling);
+    menu
 }
 
 impl TextView {
@@ -128,11 +143,25 @@ impl TextView {
         self.add_controller(keys);
     }
 
+    /// Says whether there is a task in the caret's line, before the menu is opened.
+    pub(super) fn show_tickable(&self) {
+        let document = self.text_buffer().document();
+        let document = document.filter(|_| self.is_editable());
+        let task = document.and_then(|document| {
+            engine::toggle_task(
+                &document.text(),
+                self.text_buffer().present_selection().caret,
+            )
+        });
+        self.action_set_enabled(TICK_HERE, task.is_some());
+    }
+
     /// Whether the key did something.
     fn key_pressed(&self, key: gdk::Key, modifiers: gdk::ModifierType) -> bool {
         if matches!(key, gdk::Key::Menu | gdk::Key::F10) {
             self.show_reversible();
             self.show_corrections();
+            self.show_tickable();
         }
         let held = modifiers
             & (CONTROL | SHIFT | gdk::ModifierType::ALT_MASK | gdk::ModifierType::SUPER_MASK);

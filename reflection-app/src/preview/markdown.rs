@@ -31,6 +31,8 @@ pub struct Look {
     pub quotes: u8,
     /// How many lists it stands in.
     pub lists: u8,
+    /// What stands before the item of a list that it belongs to.
+    pub mark: String,
     /// Where it leads to.
     pub link: Option<String>,
 }
@@ -95,7 +97,11 @@ impl Renderer {
                 self.say("———");
                 self.separate(2);
             }
-            Event::TaskListMarker(is_done) => self.say(if is_done { "☑ " } else { "☐ " }),
+            Event::TaskListMarker(is_done) => {
+                let mark = if is_done { "☑ " } else { "☐ " };
+                self.look.mark.push_str(mark);
+                self.say(mark);
+            }
             Event::FootnoteReference(name) => self.say(&format!("[{name}]")),
         }
     }
@@ -137,6 +143,7 @@ impl Renderer {
                     }
                     _ => "• ".to_owned(),
                 };
+                self.look.mark.clone_from(&mark);
                 self.say(&mark);
             }
             Tag::FootnoteDefinition(name) => {
@@ -169,6 +176,7 @@ impl Renderer {
             }
             TagEnd::List(_) => {
                 self.lists.pop();
+                self.look.mark.clear();
                 self.look.lists = u8::try_from(self.lists.len())
                     .unwrap_or(DEPTH_MAX)
                     .min(DEPTH_MAX);

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
+use gettextrs::gettext;
 use glib::clone;
 use gtk::{gdk, glib, pango};
 
@@ -49,6 +50,8 @@ mod imp {
             view.set_bottom_margin(MARGIN);
             view.add_css_class("document-text");
             view.follow_links();
+            view.follow_colours();
+            view.go_through_links();
         }
     }
 
@@ -71,10 +74,17 @@ impl PreviewView {
         let mut links = Vec::new();
         for piece in render(text) {
             let mut tags = tags(&piece.look);
+            if !piece.look.mark.is_empty() {
+                // Lines that go on stand below the text and not below its mark.
+                let (width, _) = self
+                    .create_pango_layout(Some(&piece.look.mark))
+                    .pixel_size();
+                tags.push(gtk::TextTag::builder().indent(-width).build());
+            }
             if let Some(url) = piece.look.link {
                 let tag = gtk::TextTag::builder()
                     .underline(pango::Underline::Single)
-                    .foreground_rgba(&adw::StyleManager::default().accent_color_rgba())
+                    .foreground_rgba(&link_colour())
                     .build();
                 tags.push(tag.clone());
                 links.push((tag, url));
@@ -88,6 +98,94 @@ impl PreviewView {
         }
         self.set_buffer(Some(&buffer));
         self.imp().links.replace(links);
+    }
+
+    fn follow_colours(&self) {
+        let style = adw::StyleManager::default();
+        for property in ["dark", "accent-color"] {
+            style.connect_notify_local(
+                Some(property),
+                clone!(
+                    #[weak(rename_to = view)]
+                    self,
+                    move |_, _| {
+                        for (tag, _) in &*view.imp().links.borrow() {
+                            tag.set_foreground_rgba(Some(&link_colour()));
+                        }
+                    }
+                ),
+            );
+        }
+    }
+
+    /// Tab goes from link to link, and Return opens the one that is selected.
+    fn go_through_links(&self) {
+        self.set_accepts_tab(false);
+        let keys = gtk::EventControllerKey::new();
+        keys.set_propagation_phase(gtk::PropagationPhase::Capture);
+        keys.connect_key_pressed(clone!(
+            #[weak(rename_to = view)]
+            self,
+            #[upgrade_or]
+            glib::Propagation::Proceed,
+            move |_, key, _, _| {
+                let is_done = match key {
+                    gdk::Key::Tab => view.select_link(true),
+                    gdk::Key::ISO_Left_Tab => view.select_link(false),
+                    gdk::Key::Return | gdk::Key::KP_Enter => view.open_selected(),
+                    _ => false,
+                };
+                if is_done {
+                    glib::Propagation::Stop
+                } else {
+                    glib::Propagation::Proceed
+                }
+            }
+        ));
+        self.add_controller(keys);
+    }
+
+    /// Where a link stands, in characters.
+    fn range(&self, link: &gtk::TextTag) -> Option<(i32, i32)> {
+        let mut start = self.buffer().start_iter();
+        let is_first = start.has_tag(link);
+        if !is_first && !start.forward_to_tag_toggle(Some(link)) {
+            return None;
+        }
+        let mut end = start;
+        end.forward_to_tag_toggle(Some(link));
+        Some((start.offset(), end.offset()))
+    }
+
+    /// Selects the next link from where one is, or the one before. `false` if there is none.
+    fn select_link(&self, is_forward: bool) -> bool {
+        let buffer = self.buffer();
+        let selected = buffer.selection_bounds();
+        let caret = buffer.iter_at_mark(&buffer.get_insert()).offset();
+        let present = selected.map_or((caret, caret), |(from, to)| (from.offset(), to.offset()));
+        let links = self.imp().links.borrow();
+        let mut places = links.iter().filter_map(|(tag, _)| self.range(tag));
+        let place = if is_forward {
+            places.find(|place| place.0 >= present.1)
+        } else {
+            places.rfind(|place| place.1 <= present.0)
+        };
+        let Some((from, to)) = place else {
+            return false;
+        };
+        let (from, to) = (buffer.iter_at_offset(from), buffer.iter_at_offset(to));
+        buffer.select_range(&to, &from);
+        self.scroll_mark_onscreen(&buffer.get_insert());
+        true
+    }
+
+    /// Opens the link in which the selection begins. `false` if it is none.
+    fn open_selected(&self) -> bool {
+        let Some((from, _)) = self.buffer().selection_bounds() else {
+            return false;
+        };
+        let url = self.link_of(&from);
+        url.inspect(|url| self.open(url)).is_some()
     }
 
     fn follow_links(&self) {
@@ -117,7 +215,10 @@ impl PreviewView {
     #[allow(clippy::cast_possible_truncation, reason = "pixels of a screen")]
     fn link_at(&self, x: f64, y: f64) -> Option<String> {
         let (x, y) = self.window_to_buffer_coords(gtk::TextWindowType::Widget, x as i32, y as i32);
-        let place = self.iter_at_location(x, y)?;
+        self.link_of(&self.iter_at_location(x, y)?)
+    }
+
+    fn link_of(&self, place: &gtk::TextIter) -> Option<String> {
         let links = self.imp().links.borrow();
         links
             .iter()
@@ -136,12 +237,23 @@ impl PreviewView {
             }
         } else if OPENED_SCHEMES.contains(&scheme.as_str()) {
             let launcher = gtk::UriLauncher::new(url);
-            // Nothing opens such links on this system: then nothing happens, as anywhere else.
             glib::spawn_future_local(async move {
-                let _ = launcher.launch_future(window.as_ref()).await;
+                let opening = launcher.launch_future(window.as_ref()).await;
+                let is_wanted = |error: &glib::Error| !error.matches(gtk::DialogError::Dismissed);
+                if opening.err().is_some_and(|error| is_wanted(&error))
+                    && let Some(window) = &window
+                {
+                    window.show_toast(&gettext("The link could not be opened"));
+                }
             });
         }
     }
+}
+
+/// The accent as it can be read on the background of the text.
+fn link_colour() -> gdk::RGBA {
+    let style = adw::StyleManager::default();
+    style.accent_color().to_standalone_rgba(style.is_dark())
 }
 
 fn tags(look: &Look) -> Vec<gtk::TextTag> {

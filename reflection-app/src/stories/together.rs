@@ -2,6 +2,7 @@
 //! Several people and one document, seen from one window.
 
 use adw::prelude::*;
+use gtk::glib;
 use reflection_doc::library::Profile;
 use reflection_doc::objects::{Document, Service};
 use reflection_node::access::Access;
@@ -171,6 +172,17 @@ fn two_people_write_see_each_other_and_part() {
     });
     let mine = marks(14).into_iter().find(gtk::TextTag::is_background_set);
     assert!(!marks(1).contains(&mine.unwrap()), "not in the same colour");
+    // Anna is named by the tooltip over her words, and misspelt words stay marked.
+    let place = editor.iter_location(&buffer.iter_at_offset(1));
+    let (x, y) =
+        editor.buffer_to_window_coords(gtk::TextWindowType::Widget, place.x(), place.y() + 1);
+    let tooltip = glib::Object::new::<gtk::Tooltip>();
+    assert!(editor.emit_by_name::<bool>("query-tooltip", &[&x, &y, &false, &tooltip]));
+    assert!(
+        marks(1)
+            .iter()
+            .all(|tag| !tag.is_background_set() || tag.priority() < 2)
+    );
     WidgetExt::activate_action(&editor, "page.show-authors", None).unwrap();
     until("the marks are gone", || !is_marked(1));
 

@@ -138,6 +138,10 @@ fn keys_write_markdown_and_undo_takes_it_back() {
     act(&editor, "text.tick");
     assert_eq!(text(&editor), "- [x] milk");
 
+    right_click(&editor, 8);
+    act(&editor, "text.tick-here");
+    assert_eq!(text(&editor), "- [ ] milk");
+
     let (document, editor) = opened(&desk, "1. one\n2. two\n3. three");
     editor.go_to_range(&(6..6));
     assert!(press_key(&editor, gdk::Key::Return, PLAIN));
@@ -176,6 +180,8 @@ fn words_are_found_and_replaced() {
     WidgetExt::activate_action(&find, "find.replace-all", None).unwrap();
     assert_eq!(text(&editor), "oil and oil and OEL and oil");
     assert_eq!(document.text(), text(&editor), "the document has it, too");
+    until("it is told how many", || says(&desk.window, "2 replaced"));
+    assert!(!find.has_css_class("error"), "which is no error");
     WidgetExt::activate_action(&find, "find.regular-expression", None).unwrap();
     find.set_text("O.L");
     until("expressions work", || says(&desk.window, "1 of 1"));

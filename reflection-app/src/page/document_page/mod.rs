@@ -226,6 +226,7 @@ mod imp {
             page.fit_popovers();
             page.leave_by_escape();
             banner::follow(&self.banner);
+            page.name_authors();
             settings()
                 .bind("show-authorship", &*page, "shows-authors")
                 .build();

@@ -11,6 +11,7 @@ use super::{AUTHORSHIP_DELAY, DocumentPage};
 use crate::application::Application;
 use crate::notifications;
 use crate::page::remote_cursors::RemoteCursor;
+use crate::people::display_name;
 use crate::window::Window;
 
 impl DocumentPage {
@@ -63,6 +64,38 @@ impl DocumentPage {
             }
             _ => imp.authorship.hide(buffer),
         }
+    }
+
+    /// Names the author of what is under the pointer while colours show who wrote what: not
+    /// everybody can tell them apart.
+    pub(super) fn name_authors(&self) {
+        let view = &self.imp().text_view;
+        view.set_has_tooltip(true);
+        view.connect_query_tooltip(clone!(
+            #[weak(rename_to = page)]
+            self,
+            #[upgrade_or]
+            false,
+            move |view, x, y, is_by_keys, tooltip| {
+                let buffer = view.text_buffer();
+                let place = if is_by_keys {
+                    Some(buffer.iter_at_mark(&buffer.get_insert()))
+                } else {
+                    let kind = gtk::TextWindowType::Widget;
+                    let (x, y) = view.window_to_buffer_coords(kind, x, y);
+                    view.iter_at_location(x, y)
+                };
+                let name = place.and_then(|place| page.author_name(&place));
+                tooltip.set_text(name.as_deref());
+                name.is_some()
+            }
+        ));
+    }
+
+    fn author_name(&self, place: &gtk::TextIter) -> Option<String> {
+        let author = self.imp().authorship.author_at(place)?;
+        let author = self.document()?.authors().get(&author)?;
+        Some(display_name(&author))
     }
 
     /// Gives the marks the colours of people who became known, and follows what these choose.
