@@ -147,9 +147,11 @@ impl HistoryDialog {
             dialog,
             move || dialog.show_possible()
         );
-        let changed = follow.clone();
+        let (changed, written) = (follow.clone(), follow.clone());
         dialog.imp().handlers.replace(vec![
             document.connect_changed(move |_, _| changed()),
+            // By hand, in another window.
+            document.connect_save_state_notify(move |_| written()),
             document.connect_is_read_only_notify(move |_| follow()),
         ]);
         dialog.show_possible();

@@ -332,10 +332,10 @@ impl FindBar {
         }
         let replacement = imp.replace_entry.text();
         if let Some(context) = &*imp.context.borrow() {
-            let count = context.occurrences_count();
+            let count = count_all(context);
             match context.replace_all(&replacement) {
                 Ok(()) => {
-                    imp.replaced.set(u32::try_from(count).ok());
+                    imp.replaced.set(Some(count));
                     imp.replace_entry.remove_css_class("error");
                 }
                 Err(_) => imp.replace_entry.add_css_class("error"),
@@ -384,4 +384,22 @@ impl FindBar {
             imp.find_entry.remove_css_class("error");
         }
     }
+}
+
+/// How many places are found. What the context says of that comes a little later than a change of what
+/// is looked for.
+fn count_all(context: &sourceview5::SearchContext) -> u32 {
+    if let Ok(count) = u32::try_from(context.occurrences_count()) {
+        return count;
+    }
+    let mut count = 0;
+    let mut at = context.buffer().start_iter();
+    while let Some((_, end, is_again)) = context.forward(&at) {
+        if is_again || end == at {
+            break;
+        }
+        count += 1;
+        at = end;
+    }
+    count
 }

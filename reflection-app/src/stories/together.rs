@@ -206,7 +206,7 @@ fn two_people_write_see_each_other_and_part() {
     run(desk.service().change_mode(Mode::Local)).unwrap();
     until("it is said no more, to nobody", || {
         let mut widgets = below(&desk.window, |_| true).into_iter();
-        !widgets.any(|widget| widget.is::<adw::Banner>() && widget.is_visible())
+        !widgets.any(|widget| widget.is::<adw::Banner>() && widget.is_mapped())
     });
     until("both have both again", || {
         let text = buffer.shown_text();

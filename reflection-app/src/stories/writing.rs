@@ -5,7 +5,7 @@ use adw::prelude::*;
 use gtk::{gdk, gio, glib};
 use reflection_doc::objects::Document;
 
-use super::{Desk, everything, says, until};
+use super::{Desk, button, everything, says, until};
 use crate::page::{DocumentPage, TextView};
 use crate::preferences::settings;
 
@@ -353,6 +353,9 @@ fn a_version_is_looked_at_restored_and_copied() {
 
     editor.text_buffer().set_text("something else");
     assert_eq!(document.text(), "something else");
+    until("it can be brought back", || {
+        button(&dialog, "Restore").is_some_and(|restore| restore.is_sensitive())
+    });
     WidgetExt::activate_action(&within, "history.restore", None).unwrap();
     until("it is what it was", || {
         document.text() == "# Plan\nas it was"
