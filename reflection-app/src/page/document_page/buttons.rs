@@ -34,6 +34,9 @@ impl DocumentPage {
         imp.bottom_bar.set_start_widget(Some(&*imp.people_button));
         imp.bottom_bar.set_end_widget(Some(&*imp.share_button));
         imp.bottom_bar.set_visible(true);
+        // Below the lower edge of a window there may be nothing.
+        imp.people_button.set_direction(gtk::ArrowType::Up);
+        imp.share_button.set_direction(gtk::ArrowType::Up);
         // As wide as the window, they would reach beyond it from the middle of their buttons.
         imp.people_popover.set_halign(gtk::Align::Start);
         imp.share_popover.set_halign(gtk::Align::End);
@@ -42,6 +45,8 @@ impl DocumentPage {
     pub(super) fn move_buttons_up(&self) {
         let imp = self.imp();
         imp.bottom_bar.set_visible(false);
+        imp.people_button.set_direction(gtk::ArrowType::Down);
+        imp.share_button.set_direction(gtk::ArrowType::Down);
         imp.people_popover.set_halign(gtk::Align::Fill);
         imp.share_popover.set_halign(gtk::Align::Fill);
         imp.bottom_bar.set_start_widget(gtk::Widget::NONE);
