@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Most seconds that a clock can count without trouble.
 const SECONDS_MAX: f64 = 1e9;
 
 /// A number of seconds that a clock can count.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(try_from = "f64")]
 pub(crate) struct Seconds(f64);
 
 impl Seconds {
@@ -40,9 +39,10 @@ impl std::str::FromStr for Seconds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text} is not a number of seconds");
-        let seconds: f64 = text.parse().map_err(|_| wrong())?;
-        Self::try_from(seconds).map_err(|_| wrong())
+        let number: Option<f64> = text.parse().ok();
+        number
+            .and_then(|number| Self::try_from(number).ok())
+            .ok_or_else(|| format!("{text} is not a number of seconds"))
     }
 }
 
@@ -52,15 +52,9 @@ impl std::fmt::Display for Seconds {
     }
 }
 
-impl<'de> Deserialize<'de> for Seconds {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(f64::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
 /// How often something is done in a second.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(try_from = "f64")]
 pub(crate) struct Rate(f64);
 
 impl Rate {
@@ -87,15 +81,10 @@ impl std::str::FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text} is not a number of edits a second");
-        let rate: f64 = text.parse().map_err(|_| wrong())?;
-        Self::try_from(rate).map_err(|_| wrong())
-    }
-}
-
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+        let number: Option<f64> = text.parse().ok();
+        number
+            .and_then(|number| Self::try_from(number).ok())
+            .ok_or_else(|| format!("{text} is not a number of edits a second"))
     }
 }
 
