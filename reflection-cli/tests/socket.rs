@@ -162,6 +162,19 @@ fn who_only_listens_or_says_nothing_keeps_nobody_out() {
 }
 
 #[test]
+fn a_crowd_that_comes_at_once_is_served() {
+    let alice = Person::new();
+    let online = alice.online();
+    let asking: Vec<_> = (0..3 * CROWD)
+        .map(|_| Caller::of(&alice))
+        .map(|mut caller| std::thread::spawn(move || caller.gets("id", &Value::Null)))
+        .collect();
+    for asked in asking {
+        assert_eq!(asked.join().unwrap()[0]["id"], online.ready["id"]);
+    }
+}
+
+#[test]
 fn file_names_need_not_be_text() {
     use std::os::unix::ffi::OsStringExt;
 

@@ -4,12 +4,17 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Callers at once; who comes then waits until one has gone.
 const CALLERS_MAX: usize = 64;
+/// Who has asked for nothing for less than this may just be about to.
+const IDLE_MIN: Duration = Duration::from_secs(5);
+
+/// How often it is looked for one who can be sent away.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// See the module. Lives on the one thread that serves callers.
 pub(super) struct Callers {
@@ -40,20 +45,16 @@ impl Callers {
         }
     }
 
-    /// A place for who has come: if there is none, that of the caller who has asked for nothing for
-    /// the longest time, or of the first who goes.
+    /// A place for who has come: if there is none, that of the first who goes, or of who has asked
+    /// for nothing for the longest time.
     pub(super) async fn admit(self: &Rc<Self>) -> Option<Place> {
-        if self.places.available_permits() == 0 {
-            let all = self.all.borrow();
-            let idle = all
-                .iter()
-                .filter(|caller| caller.idle_since.get().is_some());
-            if let Some(longest) = idle.min_by_key(|caller| caller.idle_since.get()) {
-                longest.idle_since.set(None);
-                longest.sent_away.notify_one();
+        let permit = loop {
+            let place = Arc::clone(&self.places).acquire_owned();
+            match tokio::time::timeout(LOOK_INTERVAL, place).await {
+                Ok(permit) => break permit.ok()?,
+                Err(_) => self.make_room(),
             }
-        }
-        let permit = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        };
         let caller = Rc::new(Caller::default());
         self.all.borrow_mut().push(Rc::clone(&caller));
         Some(Place {
@@ -61,6 +62,21 @@ impl Callers {
             callers: Rc::clone(self),
             _permit: permit,
         })
+    }
+}
+
+impl Callers {
+    /// Sends away who has asked for nothing for the longest time.
+    fn make_room(&self) {
+        let all = self.all.borrow();
+        let idle = all.iter().filter(|caller| {
+            let since = caller.idle_since.get();
+            since.is_some_and(|since| since.elapsed() >= IDLE_MIN)
+        });
+        if let Some(longest) = idle.min_by_key(|caller| caller.idle_since.get()) {
+            longest.idle_since.set(None);
+            longest.sent_away.notify_one();
+        }
     }
 }
 
