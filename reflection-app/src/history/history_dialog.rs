@@ -55,6 +55,8 @@ mod imp {
         pub(super) shown: Cell<usize>,
         /// The text of the one that is shown; none until it is worked out.
         pub(super) text: RefCell<Option<String>>,
+        /// Whether it is about to be looked at what can be done with it.
+        pub(super) is_stale: Cell<bool>,
         /// What the document tells while it is looked at here.
         pub(super) handlers: RefCell<Vec<glib::SignalHandlerId>>,
         pub(super) shows_changes: Cell<bool>,
@@ -145,7 +147,7 @@ impl HistoryDialog {
         let follow = clone!(
             #[weak]
             dialog,
-            move || dialog.show_possible()
+            move || dialog.show_possible_soon()
         );
         let (changed, written) = (follow.clone(), follow.clone());
         dialog.imp().handlers.replace(vec![

@@ -3,6 +3,8 @@
 //!
 //! Nothing can be done with a version whose text is not there yet.
 
+use std::time::Duration;
+
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::gettext;
@@ -13,6 +15,9 @@ use reflection_doc::engine::Version;
 use super::HistoryDialog;
 use crate::components::file_chooser;
 use crate::library::display_title;
+
+/// How long after a change of the document it is looked at again what can be done.
+const LOOK_DELAY: Duration = Duration::from_millis(200);
 
 impl HistoryDialog {
     pub(super) fn add_actions(&self) {
@@ -69,6 +74,21 @@ impl HistoryDialog {
         self.set_enabled("name", text.is_some() && !document.is_read_only());
         self.set_enabled("copy", text.is_some());
         self.set_enabled("save", text.is_some());
+    }
+
+    /// Shows it a little later: who writes meanwhile makes many changes, and each look is at the whole
+    /// text.
+    pub(super) fn show_possible_soon(&self) {
+        if self.imp().is_stale.replace(true) {
+            return;
+        }
+        let dialog = self.downgrade();
+        glib::timeout_add_local_once(LOOK_DELAY, move || {
+            if let Some(dialog) = dialog.upgrade() {
+                dialog.imp().is_stale.set(false);
+                dialog.show_possible();
+            }
+        });
     }
 
     fn say(&self, text: &str) {
