@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use reflection_node::rusqlite::{Connection, OptionalExtension, ToSql, params};
+use reflection_node::rusqlite::{Connection, OptionalExtension, params};
 use reflection_node::store::StoreError;
 
 use super::words::normalised;
@@ -101,7 +101,7 @@ impl Entry {
 }
 
 /// Documents that are weighed against each other, at most: it takes some microseconds for each.
-const WEIGHED_MAX: i64 = 2_000;
+const WEIGHED_MAX: usize = 2_000;
 
 /// In which order documents are given.
 #[derive(Clone, Copy)]
@@ -109,8 +109,8 @@ pub(super) enum Order {
     /// The best first. Of what very many have, those that came here last are weighed, and the others
     /// follow, the newest first.
     Best,
-    /// As they stand in the index, at once.
-    Stored,
+    /// Those that came here last, at once.
+    Newest,
 }
 
 /// Gives the documents that an expression finds until told to stop.
@@ -120,40 +120,38 @@ pub(super) fn find(
     order: Order,
     mut take: impl FnMut(i64) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
-    let mut give = |statement: &str, parameters: &[&dyn ToSql]| -> Result<_, StoreError> {
-        let mut statement = connection.prepare_cached(statement)?;
-        let mut rows = statement.query(parameters)?;
-        while let Some(row) = rows.next()? {
-            if take(row.get(0)?)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    };
-    if let Order::Stored = order {
-        let all = "SELECT rowid FROM document_search WHERE document_search MATCH ?1";
-        return give(all, &[&expression]).map(drop);
-    }
-    // Where the others begin. To find them costs little, other than to weigh them.
-    let last_older: Option<i64> = connection
-        .prepare_cached(
-            "SELECT rowid FROM document_search WHERE document_search MATCH ?1
-             ORDER BY rowid DESC LIMIT 1 OFFSET ?2",
-        )?
-        .query_row(params![expression, WEIGHED_MAX], |row| row.get(0))
-        .optional()?;
-    let flow = give(
-        "SELECT rowid FROM document_search WHERE document_search MATCH ?1 AND rowid > ?2
-         ORDER BY rank",
-        &[&expression, &last_older.unwrap_or(i64::MIN)],
-    )?;
-    if let (ControlFlow::Continue(()), Some(last_older)) = (flow, last_older) {
-        return give(
-            "SELECT rowid FROM document_search WHERE document_search MATCH ?1 AND rowid <= ?2
+    let (statement, weighed_max) = match order {
+        Order::Best => (
+            "SELECT rowid, rank FROM document_search WHERE document_search MATCH ?1
              ORDER BY rowid DESC",
-            &[&expression, &last_older],
-        )
-        .map(drop);
+            WEIGHED_MAX,
+        ),
+        Order::Newest => (
+            "SELECT rowid FROM document_search WHERE document_search MATCH ?1 ORDER BY rowid DESC",
+            0,
+        ),
+    };
+    let mut statement = connection.prepare_cached(statement)?;
+    // In one go: for the beginning of a word the index puts together all that have it before it gives
+    // the first, each time that it is asked.
+    let mut rows = statement.query([expression])?;
+    let mut weighed: Vec<(f64, i64)> = Vec::new();
+    while weighed.len() < weighed_max {
+        let Some(row) = rows.next()? else {
+            break;
+        };
+        weighed.push((row.get(1)?, row.get(0)?));
+    }
+    weighed.sort_by(|one, other| one.0.total_cmp(&other.0));
+    for (_, id) in weighed {
+        if take(id)?.is_break() {
+            return Ok(());
+        }
+    }
+    while let Some(row) = rows.next()? {
+        if take(row.get(0)?)?.is_break() {
+            return Ok(());
+        }
     }
     Ok(())
 }
@@ -177,7 +175,7 @@ mod tests {
     fn of_what_very_many_have_the_newest_are_weighed_and_none_is_missed() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
-        let count = WEIGHED_MAX + 100;
+        let count = i64::try_from(WEIGHED_MAX).unwrap() + 100;
         for id in 1..=count {
             let (title, text) = match id {
                 // The best of all, but old; and the best of the newer ones.
@@ -189,8 +187,7 @@ mod tests {
         }
         let mut all = found(&connection, "\"common\"");
         assert_eq!(all[0], 1_500);
-        let older = usize::try_from(WEIGHED_MAX).unwrap();
-        assert!(all.iter().copied().skip(older).eq((1..=100).rev()));
+        assert!(all.iter().copied().skip(WEIGHED_MAX).eq((1..=100).rev()));
         all.sort_unstable();
         assert_eq!(all, (1..=count).collect::<Vec<_>>());
         assert_eq!(found(&connection, "\"rare\""), [1]);

@@ -93,7 +93,7 @@ fn answer(
     // Whoever searches for a title wants that document first, however long others go on about it.
     let in_titles = format!("title : ({everywhere})");
     let order = if query.is_one_letter() {
-        Order::Stored
+        Order::Newest
     } else {
         Order::Best
     };
