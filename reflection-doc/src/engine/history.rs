@@ -10,7 +10,7 @@ mod sittings;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use loro::{ExportMode, Frontiers, LoroDoc, LoroError, LoroText};
+use loro::{ExportMode, Frontiers, JsonSchema, LoroDoc, LoroError, LoroText, VersionVector};
 use reflection_node::identity::AuthorId;
 
 use super::difference::{Part, difference};
@@ -43,7 +43,8 @@ pub enum HistoryError {
 
 /// All that is needed to look at the history, independent of the engine.
 pub struct HistorySource {
-    updates: Vec<u8>,
+    /// What was written, as it is: to encode it takes longer than all the rest.
+    updates: JsonSchema,
     newest: (Version, String),
     named: Vec<Version>,
     authors: HashMap<u64, AuthorId>,
@@ -137,9 +138,10 @@ impl Engine {
     /// Takes what [`History`] needs.
     pub fn history(&self) -> Result<HistorySource, HistoryError> {
         self.commit();
+        let all = self.doc.oplog_vv();
         let updates = self
             .doc
-            .export(ExportMode::all_updates())
+            .export_json_updates_without_peer_compression(&VersionVector::default(), &all)
             .map_err(|_| HistoryError::Copy)?;
         let named = self.named_versions();
         let named = named
@@ -197,7 +199,7 @@ impl HistorySource {
     pub fn open(self) -> Result<History, HistoryError> {
         let doc = new_doc();
         doc.detach();
-        doc.import(&self.updates)?;
+        doc.import_json_updates(self.updates)?;
         let text = doc.get_text(TEXT_CONTAINER);
         Ok(History {
             doc,

@@ -147,6 +147,12 @@ fn body(bytes: &[u8]) {
         .collect();
     let held = reader.doc.oplog_vv();
     assert!(held.iter().all(|(peer, _)| peers.contains(peer)));
+    // Whatever was taken can be looked at.
+    let history = reader.history().unwrap().open().unwrap();
+    for sitting in history.sittings() {
+        history.text(&sitting.version).unwrap();
+    }
+    assert!(history.text(&reader.version()).unwrap() == reader.text());
 }
 
 fn bodies() -> Vec<Vec<u8>> {
