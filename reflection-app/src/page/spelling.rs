@@ -6,6 +6,9 @@ use gtk::{gio, glib};
 
 use super::text_buffer::TextBuffer;
 use crate::preferences::settings;
+use last_words::LastWords;
+
+mod last_words;
 
 /// The spell checker of one text.
 #[derive(Debug)]
@@ -14,6 +17,7 @@ pub struct Spelling {
     /// Ends when what the settings say is followed for the first time.
     beginning: glib::JoinHandle<()>,
     handler: Option<glib::SignalHandlerId>,
+    _last_words: LastWords,
 }
 
 impl Spelling {
@@ -43,6 +47,7 @@ impl Spelling {
             }
         });
         Self {
+            _last_words: LastWords::follow(buffer, &adapter),
             adapter,
             beginning,
             handler: Some(handler),

@@ -125,6 +125,70 @@ fn misspelt_words_are_marked_in_the_chosen_language() {
     desk.close();
 }
 
+/// How many times a word is there, and how many of those are not marked as misspelt.
+fn unmarked(editor: &TextView, word: &str) -> (usize, usize) {
+    let text = editor.text_buffer().shown_text();
+    let words = text.match_indices(word).map(|(at, _)| at);
+    let is_marked = |at: &usize| {
+        let tags = tags_at(editor, i32::try_from(at + 1).unwrap());
+        tags.iter().any(gtk::TextTag::is_underline_set)
+    };
+    (
+        words.clone().count(),
+        words.filter(|at| !is_marked(at)).count(),
+    )
+}
+
+/// E2, E3: a misspelt word stays marked when the caret comes to the one before, and words that undo
+/// brings back after all of them were replaced are marked as before.
+#[gtk::test]
+fn misspelt_words_stay_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    settings().set_string("spelling-language", "en_US").unwrap();
+    let editor = opened(&desk, &"some wrogn words and more wrogn ones\n".repeat(30));
+    let buffer = editor.text_buffer().clone();
+    until("all are marked", || unmarked(&editor, "wrogn") == (60, 0));
+    let checks = Rc::new(Cell::new(0));
+    let counted = checks.clone();
+    let handler = buffer.connect_remove_tag(move |_, tag, _, _| {
+        counted.set(counted.get() + u32::from(tag.is_underline_set()));
+    });
+    // In “more”, before the second one of the second line.
+    editor.go_to_range(&(60..60));
+    // What is checked is first unmarked when it is asked for, and again when the answer is there.
+    until("it is checked anew", || checks.get() >= 4);
+    until("the word behind it is marked", || {
+        unmarked(&editor, "wrogn") == (60, 0)
+    });
+
+    WidgetExt::activate_action(&editor, "page.replace", None).unwrap();
+    let entries = || -> Vec<gtk::Entry> {
+        let widgets = everything(&desk.window).into_iter();
+        widgets
+            .filter_map(|widget| widget.downcast().ok())
+            .collect()
+    };
+    until("both entries are there", || entries().len() == 2);
+    let (find, replace) = (entries()[0].clone(), entries()[1].clone());
+    find.set_text("wrogn");
+    replace.set_text("wrong");
+    for place in [2, 60] {
+        editor.go_to_range(&(place..place));
+        WidgetExt::activate_action(&find, "find.replace-all", None).unwrap();
+        assert_eq!(unmarked(&editor, "wrong"), (60, 60), "which is right");
+        press_key(&editor, gdk::Key::z, gdk::ModifierType::CONTROL_MASK);
+        assert_eq!(editor.caret(), place);
+        until("all that came back are marked", || {
+            unmarked(&editor, "wrogn") == (60, 0)
+        });
+    }
+    buffer.disconnect(handler);
+    WidgetExt::activate_action(&find, "find.close", None).unwrap();
+    settings().reset("spelling-language");
+    desk.close();
+}
+
 /// How many corrections a menu offers.
 fn corrections(menu: &gio::MenuModel) -> usize {
     let of_item = |at: i32| {
@@ -165,6 +229,8 @@ fn two_fingers_change_the_size() {
     let folder = tempfile::tempdir().unwrap();
     let desk = Desk::open(folder.path());
     let editor = opened(&desk, TEXT);
+    // A view that is not styled yet has a font all the same.
+    frames(&editor, 10);
     let before = height_at(&editor, 12);
     let controllers = editor.observe_controllers();
     let mut pinches = controllers.iter::<glib::Object>().flatten();
