@@ -5,5 +5,7 @@ pub mod banner;
 pub mod file_chooser;
 pub mod fitting;
 mod opening_view;
+mod scroll_anchor;
 
 pub use opening_view::OpeningView;
+pub use scroll_anchor::{Compensation, ScrollAnchor};

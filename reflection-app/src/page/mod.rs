@@ -8,7 +8,6 @@ mod menu;
 mod outline_popover;
 mod printing;
 mod remote_cursors;
-mod scroll_anchor;
 mod seeking;
 mod spelling;
 mod state;
@@ -20,6 +19,8 @@ mod writing;
 pub use document_page::DocumentPage;
 #[cfg(test)]
 pub use document_page::SHORTCUTS;
+#[cfg(test)]
+pub use text_buffer::TextBuffer;
 #[cfg(test)]
 pub use text_view::TextView;
 #[cfg(test)]

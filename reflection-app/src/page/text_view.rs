@@ -12,11 +12,11 @@ use sourceview5::prelude::*;
 use sourceview5::subclass::prelude::*;
 
 use super::remote_cursors::RemoteCursors;
-use super::scroll_anchor::{Compensation, ScrollAnchor};
 use super::seeking::{Aim, Seeking};
 use super::spelling::Spelling;
 use super::text_buffer::TextBuffer;
 use super::writing;
+use crate::components::{Compensation, ScrollAnchor};
 use crate::preferences::{Appearance, settings};
 
 /// Space around the text, in pixels.

@@ -38,6 +38,11 @@ const TICK_HERE: &str = "text.tick-here";
 
 const CONTROL: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK;
 const SHIFT: gdk::ModifierType = gdk::ModifierType::SHIFT_MASK;
+/// What makes another key of a key while it is held.
+const HELD: gdk::ModifierType = CONTROL
+    .union(SHIFT)
+    .union(gdk::ModifierType::ALT_MASK)
+    .union(gdk::ModifierType::SUPER_MASK);
 
 /// The keys of these. What is added here belongs into the dialog of shortcuts, too. They are taken
 /// before GTK sees them, because a text view makes a line break of Return whatever is held with it.
@@ -57,6 +62,14 @@ pub const REVERSALS: [(gdk::Key, gdk::ModifierType, Reversal); 3] = [
     (gdk::Key::z, CONTROL.union(SHIFT), Document::redo),
     (gdk::Key::y, CONTROL, Document::redo),
 ];
+
+/// What these keys take back or do again.
+pub(super) fn reversal(key: gdk::Key, modifiers: gdk::ModifierType) -> Option<Reversal> {
+    let pressed = (key.to_lower(), modifiers & HELD);
+    let mut reversals = REVERSALS.into_iter();
+    let found = reversals.find(|known| (known.0, known.1) == pressed);
+    found.map(|(_, _, act)| act)
+}
 
 /// Installs the actions of the text.
 pub(super) fn install_actions(klass: &mut <imp::TextView as ObjectSubclass>::Class) {
@@ -163,9 +176,9 @@ impl TextView {
             self.show_corrections();
             self.show_tickable();
         }
-        let held = modifiers
-            & (CONTROL | SHIFT | gdk::ModifierType::ALT_MASK | gdk::ModifierType::SUPER_MASK);
+        let held = modifiers & HELD;
         let is_plain = held.is_empty();
+        let pressed = key;
         let key = match key.to_lower() {
             gdk::Key::KP_Enter | gdk::Key::ISO_Enter => gdk::Key::Return,
             key => key,
@@ -176,8 +189,7 @@ impl TextView {
             let _ = WidgetExt::activate_action(self, action, None);
             return true;
         }
-        let mut reversals = REVERSALS.into_iter();
-        if let Some((_, _, act)) = reversals.find(|known| (known.0, known.1) == (key, held)) {
+        if let Some(act) = reversal(pressed, modifiers) {
             return self.reverse(act);
         }
         match key {
@@ -217,6 +229,22 @@ impl TextView {
         });
         if !is_done {
             self.error_bell();
+        }
+    }
+
+    /// Ticks the task whose mark has so many characters before it, or takes its tick away. The caret
+    /// and what is seen stay where they are.
+    pub fn tick_at(&self, at: u32) {
+        let buffer = self.text_buffer();
+        let Some(document) = buffer.document().filter(|_| self.is_editable()) else {
+            return;
+        };
+        let selection = buffer.present_selection();
+        let edit = engine::toggle_task(&document.text(), at as usize);
+        let edits = Vec::from_iter(edit);
+        match document.rewrite(&Rewrite { edits, selection }) {
+            Ok(selection) => buffer.show_selection(selection),
+            Err(_) => self.error_bell(),
         }
     }
 

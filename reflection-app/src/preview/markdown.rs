@@ -3,7 +3,8 @@
 //!
 //! Raw HTML is shown as it is written, and pictures by their description: nothing is fetched.
 
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
+use reflection_doc::engine::EXTENSIONS;
 
 /// Deepest nesting of lists and quotes that is shown; deeper ones look like this.
 const DEPTH_MAX: u8 = 8;
@@ -31,7 +32,7 @@ pub struct Look {
     pub quotes: u8,
     /// How many lists it stands in.
     pub lists: u8,
-    /// What stands before the item of a list that it belongs to.
+    /// What stands before the item of a list that it belongs to, whether it is ticked or not.
     pub mark: String,
     /// Where it leads to.
     pub link: Option<String>,
@@ -44,9 +45,14 @@ pub struct Piece {
     pub text: String,
     /// Its look.
     pub look: Look,
+    /// Of a box to be ticked, how many characters of the Markdown stand before its tick.
+    pub task: Option<usize>,
 }
 
-struct Renderer {
+struct Renderer<'a> {
+    markdown: &'a str,
+    /// How many bytes of it were counted, and how many characters those are.
+    counted: (usize, usize),
     pieces: Vec<Piece>,
     look: Look,
     /// For each list that is open the number of its next item, if it is numbered.
@@ -58,24 +64,25 @@ struct Renderer {
 
 /// Carries out the marks.
 pub fn render(text: &str) -> Vec<Piece> {
-    let options = Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_TABLES
-        | Options::ENABLE_FOOTNOTES;
     let mut renderer = Renderer {
+        markdown: text,
+        counted: (0, 0),
         pieces: Vec::new(),
         look: Look::default(),
         lists: Vec::new(),
         breaks: 2,
         is_first_cell: true,
     };
-    for event in Parser::new_ext(text, options) {
-        renderer.take(event);
+    for (event, place) in Parser::new_ext(text, EXTENSIONS).into_offset_iter() {
+        match event {
+            Event::TaskListMarker(is_done) => renderer.say_task(is_done, place.start),
+            event => renderer.take(event),
+        }
     }
     renderer.pieces
 }
 
-impl Renderer {
+impl Renderer<'_> {
     fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Start(tag) => self.start(tag),
@@ -97,13 +104,23 @@ impl Renderer {
                 self.say("———");
                 self.separate(2);
             }
-            Event::TaskListMarker(is_done) => {
-                let mark = if is_done { "☑ " } else { "☐ " };
-                self.look.mark.push_str(mark);
-                self.say(mark);
-            }
             Event::FootnoteReference(name) => self.say(&format!("[{name}]")),
+            Event::TaskListMarker(_) => {}
         }
+    }
+
+    /// A box to be ticked, whose marks begin with this byte.
+    fn say_task(&mut self, is_done: bool, byte: usize) {
+        self.look.mark.push_str("☐ ");
+        let (bytes, chars) = self.counted;
+        let more = self.markdown.get(bytes..byte).unwrap_or_default();
+        self.counted = (byte, chars + more.chars().count());
+        self.pieces.push(Piece {
+            text: if is_done { "☑" } else { "☐" }.to_owned(),
+            look: self.look.clone(),
+            task: Some(self.counted.1 + 1),
+        });
+        self.say(" ");
     }
 
     fn start(&mut self, tag: Tag<'_>) {
@@ -201,10 +218,11 @@ impl Renderer {
             breaks
         };
         match self.pieces.last_mut() {
-            Some(last) if last.look == self.look => last.text.push_str(text),
+            Some(last) if last.look == self.look && last.task.is_none() => last.text.push_str(text),
             _ => self.pieces.push(Piece {
                 text: text.to_owned(),
                 look: self.look.clone(),
+                task: None,
             }),
         }
     }
@@ -260,6 +278,28 @@ mod tests {
         assert_eq!(text("- a\n- b\n  - c\n"), "• a\n• b\n• c");
         assert_eq!(text("3. a\n4. b\n"), "3. a\n4. b");
         assert_eq!(text("- [ ] open\n- [x] done\n"), "• ☐ open\n• ☑ done");
+    }
+
+    #[test]
+    fn boxes_know_where_their_ticks_are() {
+        let markdown = "ünö 🎉\n\n- [ ] open\n- [x] *done*\n  > 1. [ ] within\n\n    [x] code\n";
+        let at = |part: &str| markdown[..markdown.find(part).unwrap_or(0)].chars().count();
+        let pieces = render(markdown);
+        let tasks: Vec<_> = pieces
+            .iter()
+            .filter_map(|piece| Some((piece.text.as_str(), piece.task?)))
+            .collect();
+        assert_eq!(
+            tasks,
+            [
+                ("☐", at("] open") - 1),
+                ("☑", at("] *done*") - 1),
+                ("☐", at("] within") - 1),
+            ]
+        );
+        let ticked = render("- [x] two lines");
+        let open = render("- [ ] two lines");
+        assert_eq!(ticked.last(), open.last(), "nothing else looks different");
     }
 
     #[test]

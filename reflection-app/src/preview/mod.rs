@@ -3,5 +3,6 @@
 
 mod markdown;
 mod preview_view;
+mod shown;
 
 pub use preview_view::PreviewView;

@@ -1,33 +1,37 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! A text view that shows Markdown with its marks carried out, and opens its links.
+//! A text view that shows Markdown with its marks carried out, opens its links, and has its boxes
+//! ticked.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gettextrs::gettext;
 use glib::clone;
-use gtk::{gdk, glib, pango};
+use gtk::{gdk, glib};
 
-use super::markdown::{Look, render};
+use super::markdown::render;
+use super::shown::{MARGIN, Shown, Stop, link_tag};
+use crate::components::Compensation;
 use crate::window::Window;
 
-/// How much larger headings are, from the first level on.
-const HEADING_SCALES: [f64; 6] = [1.6, 1.35, 1.2, 1.1, 1.0, 1.0];
-/// Indentation for each list or quote, in pixels.
-const INDENT: i32 = 24;
 /// Schemes of links that are opened. Others could start anything.
 const OPENED_SCHEMES: [&str; 4] = ["https", "http", "mailto", "reflection"];
-/// Space around the text, in pixels.
-const MARGIN: i32 = 24;
 
 mod imp {
+    use std::sync::LazyLock;
+
+    use glib::subclass::Signal;
+
     use super::*;
 
     #[derive(Debug, Default)]
     pub struct PreviewView {
-        /// Links by the names of their tags.
-        pub(super) links: RefCell<Vec<(gtk::TextTag, String)>>,
+        pub(super) shown: RefCell<Shown>,
+        /// Whether boxes can be ticked.
+        pub(super) can_tick: Cell<bool>,
+        pub(super) compensation: Compensation,
     }
 
     #[glib::object_subclass]
@@ -38,6 +42,17 @@ mod imp {
     }
 
     impl ObjectImpl for PreviewView {
+        fn signals() -> &'static [Signal] {
+            static SIGNALS: LazyLock<Vec<Signal>> = LazyLock::new(|| {
+                vec![
+                    Signal::builder("ticked")
+                        .param_types([u32::static_type()])
+                        .build(),
+                ]
+            });
+            &SIGNALS
+        }
+
         fn constructed(&self) {
             self.parent_constructed();
             let view = self.obj();
@@ -49,9 +64,14 @@ mod imp {
             view.set_top_margin(MARGIN);
             view.set_bottom_margin(MARGIN);
             view.add_css_class("document-text");
-            view.follow_links();
+            // There is nothing here that could be taken back: that is for the text.
+            view.buffer().set_enable_undo(false);
+            view.connect_vadjustment_notify(|view| {
+                view.imp().compensation.follow(view.upcast_ref());
+            });
+            view.follow_clicks();
             view.follow_colours();
-            view.go_through_links();
+            view.go_through_stops();
         }
     }
 
@@ -68,39 +88,42 @@ glib::wrapper! {
 }
 
 impl PreviewView {
-    /// Shows this text in place of what it showed.
+    /// Shows this text in place of what it showed. What one is reading stays where it is: a text view
+    /// sees to that as long as the text is still there.
     pub fn set_markdown(&self, text: &str) {
-        let buffer = gtk::TextBuffer::new(None);
-        let mut links = Vec::new();
-        for piece in render(text) {
-            let mut tags = tags(&piece.look);
-            if !piece.look.mark.is_empty() {
-                // Lines that go on stand below the text and not below its mark.
-                let (width, _) = self
-                    .create_pango_layout(Some(&piece.look.mark))
-                    .pixel_size();
-                tags.push(gtk::TextTag::builder().indent(-width).build());
+        let imp = self.imp();
+        let widths = RefCell::new(HashMap::new());
+        let width = |mark: &str| {
+            if mark.is_empty() {
+                return 0;
             }
-            if let Some(url) = piece.look.link {
-                let tag = gtk::TextTag::builder()
-                    .underline(pango::Underline::Single)
-                    .foreground_rgba(&link_colour())
-                    .build();
-                tags.push(tag.clone());
-                links.push((tag, url));
-            }
-            let from = buffer.end_iter().offset();
-            buffer.insert(&mut buffer.end_iter(), &piece.text);
-            for tag in tags {
-                buffer.tag_table().add(&tag);
-                buffer.apply_tag(&tag, &buffer.iter_at_offset(from), &buffer.end_iter());
-            }
-        }
-        self.set_buffer(Some(&buffer));
-        self.imp().links.replace(links);
+            let mut widths = widths.borrow_mut();
+            *widths
+                .entry(mark.to_owned())
+                .or_insert_with(|| self.create_pango_layout(Some(mark)).pixel_size().0)
+        };
+        imp.shown
+            .borrow_mut()
+            .become_pieces(&self.buffer(), render(text), width);
+    }
+
+    /// Says whether boxes can be ticked.
+    pub fn set_can_tick(&self, can_tick: bool) {
+        self.imp().can_tick.set(can_tick);
+    }
+
+    /// Calls back when a box is to be ticked, or its tick taken away, with how many characters of the
+    /// Markdown stand before its tick.
+    pub fn connect_ticked<F: Fn(&Self, u32) + 'static>(&self, f: F) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "ticked",
+            false,
+            glib::closure_local!(move |view: &Self, at: u32| f(view, at)),
+        )
     }
 
     fn follow_colours(&self) {
+        link_tag(&self.buffer()).set_foreground_rgba(Some(&link_colour()));
         let style = adw::StyleManager::default();
         for property in ["dark", "accent-color"] {
             style.connect_notify_local(
@@ -109,17 +132,16 @@ impl PreviewView {
                     #[weak(rename_to = view)]
                     self,
                     move |_, _| {
-                        for (tag, _) in &*view.imp().links.borrow() {
-                            tag.set_foreground_rgba(Some(&link_colour()));
-                        }
+                        link_tag(&view.buffer()).set_foreground_rgba(Some(&link_colour()));
                     }
                 ),
             );
         }
     }
 
-    /// Tab goes from link to link, and Return opens the one that is selected.
-    fn go_through_links(&self) {
+    /// Tab goes from link to link and from box to box; Return opens what is selected, and Return or
+    /// Space ticks it.
+    fn go_through_stops(&self) {
         self.set_accepts_tab(false);
         let keys = gtk::EventControllerKey::new();
         keys.set_propagation_phase(gtk::PropagationPhase::Capture);
@@ -128,11 +150,19 @@ impl PreviewView {
             self,
             #[upgrade_or]
             glib::Propagation::Proceed,
-            move |_, key, _, _| {
+            move |_, key, _, modifiers| {
+                let is_plain = (modifiers & gtk::accelerator_get_default_mod_mask()).is_empty();
                 let is_done = match key {
-                    gdk::Key::Tab => view.select_link(true),
-                    gdk::Key::ISO_Left_Tab => view.select_link(false),
-                    gdk::Key::Return | gdk::Key::KP_Enter => view.open_selected(),
+                    gdk::Key::Tab if is_plain => view.select_stop(true),
+                    gdk::Key::Tab | gdk::Key::ISO_Left_Tab
+                        if modifiers.contains(gdk::ModifierType::SHIFT_MASK) =>
+                    {
+                        view.select_stop(false)
+                    }
+                    gdk::Key::Return | gdk::Key::KP_Enter | gdk::Key::ISO_Enter if is_plain => {
+                        view.act_on_selected(true)
+                    }
+                    gdk::Key::space | gdk::Key::KP_Space if is_plain => view.act_on_selected(false),
                     _ => false,
                 };
                 if is_done {
@@ -145,57 +175,86 @@ impl PreviewView {
         self.add_controller(keys);
     }
 
-    /// Where a link stands, in characters.
-    fn range(&self, link: &gtk::TextTag) -> Option<(i32, i32)> {
-        let mut start = self.buffer().start_iter();
-        let is_first = start.has_tag(link);
-        if !is_first && !start.forward_to_tag_toggle(Some(link)) {
-            return None;
-        }
-        let mut end = start;
-        end.forward_to_tag_toggle(Some(link));
-        Some((start.offset(), end.offset()))
-    }
-
-    /// Selects the next link from where one is, or the one before. `false` if there is none.
-    fn select_link(&self, is_forward: bool) -> bool {
+    /// Selects what comes next to act on from where one is, or what was before. `false` if there is
+    /// nothing.
+    fn select_stop(&self, is_forward: bool) -> bool {
         let buffer = self.buffer();
         let selected = buffer.selection_bounds();
         let caret = buffer.iter_at_mark(&buffer.get_insert()).offset();
         let present = selected.map_or((caret, caret), |(from, to)| (from.offset(), to.offset()));
-        let links = self.imp().links.borrow();
-        let mut places = links.iter().filter_map(|(tag, _)| self.range(tag));
-        let place = if is_forward {
-            places.find(|place| place.0 >= present.1)
-        } else {
-            places.rfind(|place| place.1 <= present.0)
+        let place = {
+            let shown = self.imp().shown.borrow();
+            let mut places = shown
+                .stops()
+                .iter()
+                .filter(|(_, stop)| self.is_usable(stop))
+                .map(|(range, _)| range.clone());
+            if is_forward {
+                places.find(|place| place.start >= present.1)
+            } else {
+                places.rfind(|place| place.end <= present.0)
+            }
         };
-        let Some((from, to)) = place else {
+        let Some(place) = place else {
             return false;
         };
-        let (from, to) = (buffer.iter_at_offset(from), buffer.iter_at_offset(to));
+        let (from, to) = (
+            buffer.iter_at_offset(place.start),
+            buffer.iter_at_offset(place.end),
+        );
         buffer.select_range(&to, &from);
         self.scroll_mark_onscreen(&buffer.get_insert());
         true
     }
 
-    /// Opens the link in which the selection begins. `false` if it is none.
-    fn open_selected(&self) -> bool {
-        let Some((from, _)) = self.buffer().selection_bounds() else {
+    /// Acts on what the selection begins with; links are opened only if they are meant, too. `false`
+    /// if there is nothing.
+    fn act_on_selected(&self, opens_links: bool) -> bool {
+        let buffer = self.buffer();
+        let Some((from, to)) = buffer.selection_bounds() else {
             return false;
         };
-        let url = self.link_of(&from);
-        url.inspect(|url| self.open(url)).is_some()
+        let (from, to) = (from.offset(), to.offset());
+        let stops = self.imp().shown.borrow().stops().to_vec();
+        let found = stops.into_iter().find(|(range, _)| range.contains(&from));
+        let Some((_, stop)) = found.filter(|(_, stop)| self.is_usable(stop)) else {
+            return false;
+        };
+        if matches!(stop, Stop::Link(_)) && !opens_links {
+            return false;
+        }
+        self.act_on(&stop);
+        // A box is another character then.
+        buffer.select_range(&buffer.iter_at_offset(to), &buffer.iter_at_offset(from));
+        true
     }
 
-    fn follow_links(&self) {
+    fn act_on(&self, stop: &Stop) {
+        match stop {
+            Stop::Link(url) => self.open(url),
+            Stop::Task(at) => {
+                let at = u32::try_from(*at).unwrap_or(u32::MAX);
+                self.emit_by_name::<()>("ticked", &[&at]);
+            }
+        }
+    }
+
+    fn is_usable(&self, stop: &Stop) -> bool {
+        matches!(stop, Stop::Link(_)) || self.imp().can_tick.get()
+    }
+
+    fn follow_clicks(&self) {
         let click = gtk::GestureClick::new();
         click.connect_released(clone!(
             #[weak(rename_to = view)]
             self,
             move |_, _, x, y| {
-                if let Some(url) = view.link_at(x, y) {
-                    view.open(&url);
+                // Whoever selects text wants nothing else.
+                let stop = view
+                    .stop_at(x, y)
+                    .filter(|_| !view.buffer().has_selection());
+                if let Some(stop) = stop {
+                    view.act_on(&stop);
                 }
             }
         ));
@@ -205,25 +264,19 @@ impl PreviewView {
             #[weak(rename_to = view)]
             self,
             move |_, x, y| {
-                let is_link = view.link_at(x, y).is_some();
-                view.set_cursor_from_name(is_link.then_some("pointer"));
+                let is_stop = view.stop_at(x, y).is_some();
+                view.set_cursor_from_name(is_stop.then_some("pointer"));
             }
         ));
         self.add_controller(motion);
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "pixels of a screen")]
-    fn link_at(&self, x: f64, y: f64) -> Option<String> {
+    fn stop_at(&self, x: f64, y: f64) -> Option<Stop> {
         let (x, y) = self.window_to_buffer_coords(gtk::TextWindowType::Widget, x as i32, y as i32);
-        self.link_of(&self.iter_at_location(x, y)?)
-    }
-
-    fn link_of(&self, place: &gtk::TextIter) -> Option<String> {
-        let links = self.imp().links.borrow();
-        links
-            .iter()
-            .find(|(tag, _)| place.has_tag(tag))
-            .map(|(_, url)| url.clone())
+        let place = self.iter_at_location(x, y)?;
+        let stop = self.imp().shown.borrow().stop_at(place.offset());
+        stop.filter(|stop| self.is_usable(stop))
     }
 
     fn open(&self, url: &str) {
@@ -254,39 +307,4 @@ impl PreviewView {
 fn link_colour() -> gdk::RGBA {
     let style = adw::StyleManager::default();
     style.accent_color().to_standalone_rgba(style.is_dark())
-}
-
-fn tags(look: &Look) -> Vec<gtk::TextTag> {
-    let mut tags = Vec::new();
-    let mut add = |tag: gtk::TextTag| tags.push(tag);
-    if let Some(scale) = usize::from(look.heading)
-        .checked_sub(1)
-        .and_then(|level| HEADING_SCALES.get(level))
-    {
-        add(gtk::TextTag::builder().scale(*scale).weight(700).build());
-    }
-    if look.is_bold {
-        add(gtk::TextTag::builder().weight(700).build());
-    }
-    if look.is_italic {
-        add(gtk::TextTag::builder().style(pango::Style::Italic).build());
-    }
-    if look.is_struck {
-        add(gtk::TextTag::builder().strikethrough(true).build());
-    }
-    if look.is_code || look.is_block {
-        add(gtk::TextTag::builder().family("monospace").build());
-    }
-    let indent = i32::from(look.quotes) * INDENT + i32::from(look.lists) * INDENT;
-    if indent > 0 || look.is_block {
-        let block = if look.is_block { INDENT } else { 0 };
-        add(gtk::TextTag::builder()
-            .left_margin(MARGIN + indent + block)
-            .build());
-    }
-    if look.quotes > 0 {
-        let dimmed = gdk::RGBA::new(0.5, 0.5, 0.5, 1.0);
-        add(gtk::TextTag::builder().foreground_rgba(&dimmed).build());
-    }
-    tags
 }

@@ -20,6 +20,7 @@ mod narrow;
 mod notifications;
 mod opening;
 mod past;
+mod preview;
 mod searching;
 mod sharing;
 mod shortcuts;

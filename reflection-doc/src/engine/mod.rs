@@ -63,7 +63,7 @@ pub use history::{History, HistoryError, HistorySource, Sitting};
 pub use load::{Loaded, Loading};
 pub use markdown::{Emphasis, continue_list, indent, link, outdent, toggle_emphasis};
 pub use metadata::{NAME_GRAPHEMES_MAX, NamedVersion, Person, clean_name};
-pub use outline::{Heading, Task, headings, tasks, toggle_task};
+pub use outline::{EXTENSIONS, Heading, Task, headings, tasks, toggle_task};
 pub use pace::{FRAME, Intake, PACE, Pace};
 pub use peer::PeerId;
 use selection::Cursors;

@@ -8,6 +8,13 @@ use super::edit::TextEdit;
 /// Headings or tasks that are looked for in a text.
 const FOUND_MAX: usize = 10_000;
 
+/// What Markdown has beyond its core. It is the same wherever a text is read, so that what is shown as
+/// a task can be ticked.
+pub const EXTENSIONS: Options = Options::ENABLE_STRIKETHROUGH
+    .union(Options::ENABLE_TASKLISTS)
+    .union(Options::ENABLE_TABLES)
+    .union(Options::ENABLE_FOOTNOTES);
+
 /// A heading.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Heading {
@@ -105,7 +112,7 @@ pub fn headings(text: &str) -> Vec<Heading> {
 /// The tasks of a text, those in code excepted.
 pub fn tasks(text: &str) -> Vec<Task> {
     let mut positions = Positions::new(text);
-    Parser::new_ext(text, Options::ENABLE_TASKLISTS)
+    Parser::new_ext(text, EXTENSIONS)
         .into_offset_iter()
         .filter_map(|(event, range)| match event {
             Event::TaskListMarker(is_done) => {

@@ -8,8 +8,7 @@ use adw::prelude::*;
 use gtk::glib;
 
 use super::{caret, height, is_seen, topmost};
-use crate::page::text_buffer::TextBuffer;
-use crate::page::text_view::TextView;
+use crate::page::{TextBuffer, TextView};
 
 /// How far the text may be from where it was, in pixels.
 const DRIFT_MAX: i32 = 1;

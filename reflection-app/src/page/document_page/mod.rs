@@ -6,6 +6,7 @@ mod escape;
 mod people;
 mod phase;
 mod places;
+mod previewing;
 mod restoring;
 mod standing;
 
@@ -225,6 +226,7 @@ mod imp {
             self.find_bar.set_view(&self.text_view);
             page.fit_popovers();
             page.leave_by_escape();
+            page.follow_preview();
             banner::follow(&self.banner);
             page.name_authors();
             settings()
@@ -495,6 +497,7 @@ impl DocumentPage {
         };
         let can_write = !document.is_read_only() && document.phase() != DocumentPhase::Failed;
         self.imp().text_view.set_editable(can_write);
+        self.imp().preview_view.set_can_tick(can_write);
         // Which makes GTK say what its own undo could do.
         self.show_reversible();
         self.show_banner();

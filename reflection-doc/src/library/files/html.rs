@@ -5,7 +5,9 @@
 //! that Markdown does not make: HTML in it is shown as text, links lead to web pages and mail
 //! alone, and pictures become links, since fetching one tells who reads. There are no scripts.
 
-use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CowStr, Event, LinkType, Parser, Tag, TagEnd};
+
+use crate::engine::EXTENSIONS;
 
 /// Small enough to be read in the page; follows the reader's light or dark colours. Each
 /// paragraph runs in the direction of its own first letter.
@@ -35,12 +37,8 @@ pub fn html(title: &str, text: &str) -> String {
     page.push_str("</title>\n<style>");
     page.push_str(STYLE);
     page.push_str("</style>\n</head>\n<body>\n");
-    let options = Options::ENABLE_TABLES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_FOOTNOTES;
     let mut links = Vec::new();
-    let events = Parser::new_ext(text, options).filter_map(|event| harmless(event, &mut links));
+    let events = Parser::new_ext(text, EXTENSIONS).filter_map(|event| harmless(event, &mut links));
     pulldown_cmark::html::push_html(&mut page, events);
     page.push_str("</body>\n</html>\n");
     page
