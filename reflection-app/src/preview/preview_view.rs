@@ -102,9 +102,15 @@ impl PreviewView {
                 .entry(mark.to_owned())
                 .or_insert_with(|| self.create_pango_layout(Some(mark)).pixel_size().0)
         };
+        let buffer = self.buffer();
+        let is_first = buffer.char_count() == 0;
         imp.shown
             .borrow_mut()
-            .become_pieces(&self.buffer(), render(text), width);
+            .become_pieces(&buffer, render(text), width);
+        if is_first {
+            // The caret goes along with what is put before it, and Tab begins there.
+            buffer.place_cursor(&buffer.start_iter());
+        }
     }
 
     /// Says whether boxes can be ticked.
