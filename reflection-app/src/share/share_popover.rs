@@ -19,8 +19,10 @@ use crate::window::Window;
 /// What makes a link of a code.
 const LINK_SCHEME: &str = "reflection:";
 
-/// Space at both sides of the content together, in pixels.
+/// Space at both sides of the content together, or above and below it, in pixels.
 const SIDES: i32 = 12;
+/// Space above the buttons, in pixels.
+const SPACING: i32 = 12;
 
 mod imp {
     use super::*;
@@ -127,12 +129,11 @@ impl SharePopover {
     }
 
     /// Makes it fit into the window, before it is shown, with those below each other that have no
-    /// room beside each other.
+    /// room beside each other. What does not fit is scrolled, but for what copies the code.
     pub fn fit(&self) {
         let imp = self.imp();
         let room = fitting::room(self);
         fitting::fit(&imp.clamp, room);
-        imp.scrolled_window.set_max_content_height(room.height);
         let rows: [&gtk::Orientable; 2] =
             [imp.access_group.upcast_ref(), imp.copy_buttons.upcast_ref()];
         for row in rows {
@@ -143,6 +144,10 @@ impl SharePopover {
                 row.set_orientation(gtk::Orientation::Vertical);
             }
         }
+        let width = room.width - SIDES;
+        let (_, buttons, ..) = imp.copy_buttons.measure(gtk::Orientation::Vertical, width);
+        let left = room.height - buttons - SPACING - SIDES;
+        imp.scrolled_window.set_max_content_height(left.max(0));
     }
 
     /// Only what this device may do can be handed on.
@@ -205,11 +210,7 @@ impl SharePopover {
         imp.copy_button.set_sensitive(code.is_some());
         imp.copy_link_button.set_sensitive(code.is_some());
         imp.code.replace(code);
-        // What does not fit would be scrolled to the button, away from what is said above it.
-        let room = imp.scrolled_window.vadjustment();
-        if room.upper() <= room.page_size() {
-            imp.copy_button.grab_focus();
-        }
+        imp.copy_button.grab_focus();
     }
 
     /// Puts the code on the clipboard, with something before it, and says so.
