@@ -4,6 +4,7 @@
 mod appearance;
 mod clock;
 mod preferences_dialog;
+mod replicas;
 mod settings;
 
 pub use appearance::Appearance;

@@ -14,6 +14,7 @@ use gtk::{CompositeTemplate, TemplateChild, glib, pango};
 use reflection_doc::objects::Service;
 use reflection_node::Mode;
 
+use super::replicas::ReplicasGroup;
 use super::settings;
 
 /// The modes in the order of the list.
@@ -67,6 +68,8 @@ mod imp {
         pub(super) relays_row: TemplateChild<adw::EntryRow>,
         #[template_child]
         pub(super) bootstrap_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub(super) replicas_group: TemplateChild<ReplicasGroup>,
         pub(super) service: OnceCell<Service>,
         /// Whether the list of modes is being set to what is, and not by a person.
         pub(super) is_showing_mode: Cell<bool>,
@@ -79,6 +82,7 @@ mod imp {
         type ParentType = adw::PreferencesDialog;
 
         fn class_init(klass: &mut Self::Class) {
+            ReplicasGroup::ensure_type();
             klass.bind_template();
         }
 
@@ -119,6 +123,7 @@ impl PreferencesDialog {
         dialog.show_persona(service);
         dialog.bind_mode(service);
         dialog.bind_keeping(service);
+        dialog.imp().replicas_group.set_service(service);
         dialog
     }
 

@@ -21,6 +21,7 @@ mod notifications;
 mod opening;
 mod past;
 mod preview;
+mod replicas;
 mod searching;
 mod sharing;
 mod shortcuts;

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use adw::prelude::*;
 use gtk::glib;
 
-use super::{Desk, LOOK, application, below, button, everything, frames, until};
+use reflection_node::Mode;
+
+use super::together::Other;
+use super::{Desk, LOOK, application, below, button, everything, frames, network, run, until};
 use crate::library::LibraryRow;
 
 /// The width of a phone, in pixels.
@@ -218,6 +221,45 @@ fn so_does_what_is_seldom_seen() {
     assert!(misfits.0.is_empty(), "{}", misfits.0.join("\n"));
 }
 
+/// And so do replicas, which have names and times beside what can be done with them.
+#[gtk::test]
+fn so_do_replicas() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path());
+    desk.window.set_default_size(WIDTH, HEIGHT);
+    let _large = LargeText::begin();
+    let mut misfits = Misfits::default();
+    let attic = Other::begin_with(network(Mode::Offline));
+    let node = attic.service.library().unwrap().node().clone();
+    let ticket = run(node.ticket(false)).unwrap();
+    desk.document("# Plan\nwords");
+    let name = "The little machine in the attic";
+    run(desk.service().add_replica(&ticket, name)).unwrap();
+    desk.act("win.network-preferences", None);
+    let all = |title: &str| {
+        let widgets = everything(&desk.window).into_iter();
+        let mut rows = widgets.filter_map(|it| it.downcast::<adw::PreferencesRow>().ok());
+        rows.find(|row| row.title() == title)
+    };
+    until("the replica is there", || all(name).is_some());
+    misfits.look("a replica", &desk.window);
+    let row = all("Add a Replica…").unwrap();
+    row.emit_by_name::<()>("activated", &[]);
+    until("a ticket is asked for", || all("Ticket").is_some());
+    let entry = all("Ticket").and_downcast::<adw::EntryRow>().unwrap();
+    entry.set_text("no ticket");
+    button(&desk.window, "Add").unwrap().emit_clicked();
+    until("that is no ticket", || entry.has_css_class("error"));
+    misfits.look("a wrong ticket", &desk.window);
+    drop(node);
+    attic.leave();
+    let settings = crate::preferences::settings();
+    settings.reset("window-width");
+    settings.reset("window-height");
+    desk.close();
+    assert!(misfits.0.is_empty(), "{}", misfits.0.join("\n"));
+}
+
 /// The button on the screen with this tooltip.
 fn menu_button(root: &impl IsA<gtk::Widget>, tooltip: &str) -> gtk::MenuButton {
     let mut buttons = everything(root).into_iter();
@@ -241,6 +283,14 @@ impl Misfits {
             for name in ["read", "replica", "write"] {
                 choice.set_active_name(Some(name));
                 self.look(&format!("{tooltip}, {name}"), window);
+                let copy = super::button(&popover, "Copy Code").unwrap();
+                let bounds = copy.compute_bounds(&popover).unwrap();
+                #[allow(clippy::cast_precision_loss, reason = "pixels of a screen")]
+                let height = popover.height() as f32;
+                if bounds.y() + bounds.height() > height {
+                    self.0
+                        .push(format!("{name}: nobody sees how to copy the code"));
+                }
             }
         }
         self.look(tooltip, window);

@@ -28,8 +28,8 @@ pub use documents::Documents;
 pub use search_hit::SearchHit;
 pub use search_results::SearchResults;
 pub use service::{
-    CloseError, Connection, Connections, ExportCounts, FileError, KeptCopy, OpenError, Service,
-    ServiceError, Tidied,
+    CloseError, Connection, Connections, ExportCounts, FileError, KeptCopy, OpenError, Replica,
+    Service, ServiceError, Tidied,
 };
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod connections;
 mod files;
 mod keeping;
 mod people;
+mod replicas;
 mod shelf;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -19,7 +20,9 @@ use reflection_node::access::{Code, TopicId};
 use reflection_node::identity::{AuthorId, AuthorKey};
 use reflection_node::pipeline::StreamError;
 use reflection_node::store::{DataFolder, StoreError};
-use reflection_node::{DocumentError, Event, Mode, NetworkConfig, NetworkError, StartError};
+use reflection_node::{
+    DocumentError, Event, Mode, NetworkConfig, NetworkError, ReplicaError, StartError,
+};
 
 use super::tasks::Tasks;
 use super::{Document, Documents, SearchResults};
@@ -28,6 +31,7 @@ use crate::library::{Library, LibraryError};
 pub use connections::{Connection, Connections, KeptCopy};
 pub use files::{ExportCounts, FileError};
 pub use keeping::Tidied;
+pub use replicas::Replica;
 
 /// How long changes to a document are collected before its row is read again.
 const REFRESH_DELAY: Duration = Duration::from_millis(150);
@@ -85,6 +89,9 @@ pub enum ServiceError {
     /// The network could not be started.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// A replica cannot be used so.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
