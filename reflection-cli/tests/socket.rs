@@ -213,3 +213,34 @@ fn what_is_played_for_long_keeps_nobody_from_writing() {
     playing.kill().unwrap();
     playing.wait().unwrap();
 }
+
+#[test]
+fn what_is_played_may_change_nothing() {
+    let alice = Person::new();
+    let _online = alice.online();
+    alice.plain(&["new"]).output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.json");
+    // Positions past the end are clamped, so that nothing is left of the second and the last edit.
+    std::fs::write(
+        &trace,
+        r#"{"startContent":"","endContent":"yx","txns":[{"patches":[[0,0,"x"]]},
+            {"patches":[[5,1,""]]},{"patches":[[0,0,"y"]]},{"patches":[[7,2,""]]}]}"#,
+    )
+    .unwrap();
+    let mut playing = alice
+        .plain(&["play", "@last", trace.to_str().unwrap()])
+        .args(["--agent", "0", "--rate", "20", "--ack", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("all of it was played", || {
+        playing.try_wait().unwrap().is_some()
+    });
+    let output = playing.wait_with_output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    assert!(output.contains("acked 4\n"), "{output}");
+    assert!(output.contains(r#""edits":4"#), "{output}");
+    assert_eq!(alice.cat(), "yx");
+}

@@ -119,18 +119,15 @@ impl Player<'_> {
         loop {
             // Whoever else has something to write here need not wait until all is played.
             let is_wanted = self.document.turn.is_wanted();
-            let is_at_rest = self.publishing.is_none() && !self.document.engine.has_changes();
-            if is_wanted && is_at_rest && !self.edits.is_empty() {
+            if is_wanted && self.is_at_rest() && !self.edits.is_empty() {
                 self.document.turn.pass().await;
                 self.is_replaced = true;
             }
             if self.is_replaced && self.publishing.is_none() {
                 self.begin_again().await?;
             }
-            if self.publishing.is_none()
-                && self.edits.is_empty()
-                && !self.document.engine.has_changes()
-            {
+            let is_at_rest = self.is_at_rest();
+            if is_at_rest && self.edits.is_empty() && self.in_flight == self.done {
                 return Ok(());
             }
             self.publish_if_due(is_wanted);
@@ -156,6 +153,10 @@ impl Player<'_> {
         }
     }
 
+    fn is_at_rest(&self) -> bool {
+        self.publishing.is_none() && !self.document.engine.has_changes()
+    }
+
     fn listens(&self) -> bool {
         !self.is_replaced && (self.rate.is_some() || self.edits.is_empty())
     }
@@ -177,7 +178,8 @@ impl Player<'_> {
             return;
         }
         let bodies = self.document.engine.take_changes();
-        if bodies.is_empty() {
+        // Edits that changed nothing need no operation, but are done like the others.
+        if bodies.is_empty() && self.in_flight == self.done {
             return;
         }
         self.operations += bodies.len() as u64;
