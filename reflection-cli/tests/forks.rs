@@ -99,6 +99,72 @@ fn a_backup_that_was_written_to_is_joined_with_what_others_hold() {
     has(&carol, &format!("Alice\nCarol\n{text}"));
 }
 
+/// What the opening stands for cannot be compared with what others hold by its place in the log.
+#[test]
+fn a_backup_that_was_written_to_and_compacted_takes_nothing_from_others() {
+    for lines in [1, 4] {
+        let (alice, at_alice, bob, at_bob, backup, _) = shared("base\n");
+        types(&alice, 5, "left\n");
+        has(&bob, "base\nleft\n");
+        at_alice.terminate();
+        copy_folder(backup.path(), &alice.data());
+        for _ in 0..lines {
+            alice.offline(&["edit", "@last", "--at", "5", "--insert", "rite\n"]);
+        }
+        alice.offline(&["compact"]);
+        let at_alice = alice.online();
+        eventually("both branches are at Alice's", || {
+            let text = alice.cat();
+            text.matches("left\n").count() == 1 && text.matches("rite\n").count() == lines
+        });
+        eventually("Bob has the same", || alice.cat() == bob.cat());
+        assert_eq!(bob.cat().len(), 5 * (lines + 2));
+        types(&bob, 0, "Bob\n");
+        eventually("Alice has the same", || alice.cat() == bob.cat());
+        at_alice.terminate();
+        at_bob.terminate();
+        for person in [&alice, &bob] {
+            let check = person.offline(&["check"]);
+            assert!(check.status.success(), "{}", common::stderr(&check));
+        }
+    }
+}
+
+/// Bob has answered what was lost with the disk, and was answered.
+#[test]
+fn what_others_wrote_upon_what_was_lost_stays_theirs() {
+    let (alice, at_alice, bob, at_bob, backup, _) = shared("base\n");
+    for _ in 0..2 {
+        types(&alice, 5, "Alice\n");
+        eventually("Bob has it", || alice.cat() == bob.cat());
+        types(&bob, 11, "Bob\n");
+        eventually("Alice has it", || alice.cat() == bob.cat());
+    }
+    at_alice.terminate();
+    copy_folder(backup.path(), &alice.data());
+    for _ in 0..8 {
+        alice.offline(&["edit", "@last", "--at", "0", "--insert", "again\n"]);
+    }
+    let at_alice = alice.online();
+    eventually("all of it is at Alice's", || {
+        let text = alice.cat();
+        text.contains("Alice\n") && text.matches("again\n").count() == 8
+    });
+    eventually("Bob has the same", || alice.cat() == bob.cat());
+    let text = bob.cat();
+    assert_eq!(text.matches("Alice\n").count(), 2, "{text}");
+    assert_eq!(text.matches("Bob\n").count(), 2, "{text}");
+    let letters: Vec<char> = text.chars().collect();
+    for run in bob.json(&["blame", "@last"]) {
+        let place = |name: &str| usize::try_from(run[name].as_u64().unwrap()).unwrap();
+        let said: String = letters[place("from")..place("to")].iter().collect();
+        let is_bobs = run["author"] == at_bob.ready["id"];
+        assert_eq!(is_bobs, said.contains("Bob"), "{said}");
+    }
+    at_alice.terminate();
+    at_bob.terminate();
+}
+
 #[test]
 fn two_devices_with_one_key_come_to_rest() {
     let (alice, at_alice, bob, at_bob, backup, _) = shared("base\n");

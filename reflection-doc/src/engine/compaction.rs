@@ -10,12 +10,13 @@
 
 use std::collections::BTreeMap;
 
-use loro::{ExportMode, IdSpan, LoroDoc, VersionVector};
+use loro::{ExportMode, IdSpan, LoroDoc};
 use reflection_node::access::TopicId;
 use reflection_node::identity::AuthorId;
 use reflection_node::operation::{Kind, PLAIN_BODY_BYTES_MAX};
 use reflection_node::pipeline::Delivered;
 
+use super::fork::common_end;
 use super::span::spans;
 use super::update::payload;
 use super::{PeerId, new_doc};
@@ -83,23 +84,46 @@ pub(crate) fn check_compaction(
     Ok(ends)
 }
 
-/// What all these bodies together hold, as far as they connect.
-pub(crate) fn version<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> Option<VersionVector> {
-    Some(gather(bodies)?.oplog_vv())
-}
-
 /// Whether a compaction, with what others wrote, holds all that was there before it: nothing that
 /// anybody may have built on is taken away, not even by who wrote it.
 pub(crate) fn keeps_everything(history: &[Delivered], author: &AuthorId, body: &[u8]) -> bool {
+    let compared = before_and_after(history, author, body);
+    compared.is_some_and(|(before, after)| before.oplog_vv() <= after.oplog_vv())
+}
+
+/// Whether a compaction keeps everything, and says the same as its author has said up to `known`. It
+/// does not where its author has lost the end of the log, has gone on from there, and does not know what
+/// was lost.
+pub(crate) fn says_the_same(
+    history: &[Delivered],
+    topic: &TopicId,
+    author: &AuthorId,
+    known: &Ends,
+    body: &[u8],
+) -> bool {
+    let Some((before, after)) = before_and_after(history, author, body) else {
+        return false;
+    };
+    before.oplog_vv() <= after.oplog_vv()
+        && known.iter().all(|(&incarnation, &end)| {
+            let peer = PeerId::derive(author, topic, incarnation).get();
+            common_end(&before, &after, peer, end) == end
+        })
+}
+
+/// A document's history, and the same with a compaction in the place of its author's operations.
+fn before_and_after(
+    history: &[Delivered],
+    author: &AuthorId,
+    body: &[u8],
+) -> Option<(LoroDoc, LoroDoc)> {
     let others = history
         .iter()
         .filter(|operation| operation.author != *author);
     let others = others.map(|operation| operation.body.as_slice());
-    let before = version(history.iter().map(|operation| operation.body.as_slice()));
-    let after = version(others.chain(std::iter::once(body)));
-    before
-        .zip(after)
-        .is_some_and(|(before, after)| before <= after)
+    let before = gather(history.iter().map(|operation| operation.body.as_slice()))?;
+    let after = gather(others.chain(std::iter::once(body)))?;
+    Some((before, after))
 }
 
 /// A document with the history of these bodies alone: no text is made of it.

@@ -2,15 +2,19 @@
 //! An author's own log that goes on in two ways: joining both without losing a word of either.
 //!
 //! What either form holds of an incarnation is the beginning of what the other holds, as a rule;
-//! then the longer one says it all. Where both gave the same counters to different changes, the
-//! longer one keeps them (so that whatever others built on either still has something below it),
-//! and what the other says beyond the common beginning is written again, as new edits of a new
-//! incarnation, made on the common beginning and merged like anybody else's.
+//! then the longer one says it all. Where both gave the same counters to different changes, the form
+//! that others have keeps them, because they may have built on it; if others have both, the longer one
+//! does (so that whatever was built on either still has something below it). What the other form says
+//! beyond the common beginning is written again, as new edits of a new incarnation, made on the common
+//! beginning and merged like anybody else's. What was built on both so that no text comes of it is not
+//! joined.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
+use loro::event::{Diff, DiffBatch};
 use loro::json::{JsonOpContent, TextOp};
-use loro::{ExportMode, IdSpan, LoroDoc, VersionVector};
+use loro::{ExportMode, IdSpan, LoroDoc, LoroText, TextDelta, VersionVector};
 use reflection_node::operation::Kind;
 use reflection_node::pipeline::{Branches, Delivered, Joined};
 
@@ -52,16 +56,17 @@ pub(crate) fn mend(branches: &Branches<'_>) -> Option<Joined> {
         is_ours_in_theirs &= our_end <= common;
         is_theirs_in_ours &= their_end <= common;
         let is_ours_longer = our_end > their_end || (our_end == their_end && ours.is_first);
-        let (longer, shorter) = if is_ours_longer {
+        let is_conflict = our_end.min(their_end) > common;
+        let (kept, other) = if is_ours_longer && (branches.is_ours_shared || !is_conflict) {
             (&ours, &theirs)
         } else {
             (&theirs, &ours)
         };
-        if shorter.end(incarnation) > common {
-            again.push((shorter, peer, common));
+        if other.end(incarnation) > common {
+            again.push((other, peer, common));
         }
-        let end = longer.end(incarnation);
-        copy(&longer.doc, &whole, peer, 0, end)?;
+        let end = kept.end(incarnation);
+        copy(&kept.doc, &whole, peer, 0, end)?;
         ends.insert(incarnation, end);
     }
     // An incarnation is the time in microseconds.
@@ -76,11 +81,21 @@ pub(crate) fn mend(branches: &Branches<'_>) -> Option<Joined> {
     }
     let body = export(&whole, topic, author, &ends)?;
     check_compaction(&body, topic, author).ok()?;
+    if !has_text(&whole) {
+        return None;
+    }
     Some(Joined {
         body,
         is_ours_in_theirs,
         is_theirs_in_ours,
     })
+}
+
+/// Whether the CRDT can make a text of a history. It cannot where somebody wrote at a place that is not
+/// there in what their changes are said to build upon.
+fn has_text(history: &LoroDoc) -> bool {
+    let all = history.export(ExportMode::all_updates());
+    all.is_ok_and(|all| new_doc().import(&all).is_ok())
 }
 
 /// One form of the log, with what others wrote.
@@ -127,15 +142,19 @@ impl Form {
         let mut said = base.fork();
         let end = *self.doc.oplog_vv().get(&peer)?;
         copy(&self.doc, &said, peer, common, end)?;
-        if said.oplog_vv().get(&peer) != Some(&end) {
+        let is_apart = said.oplog_vv().get(&peer) == Some(&end);
+        if !is_apart {
             said = new_doc();
             for (&other, &end) in self.doc.oplog_vv().iter() {
                 copy(&self.doc, &said, other, 0, end)?;
             }
         }
-        let difference = said
+        let mut difference = said
             .diff(&base.oplog_frontiers(), &said.oplog_frontiers())
             .ok()?;
+        if !is_apart {
+            difference = said_by(&said, peer, &difference)?;
+        }
         base.set_peer_id(name.get()).ok()?;
         base.apply_diff(difference).ok()?;
         base.set_next_commit_timestamp(now_s);
@@ -146,6 +165,59 @@ impl Form {
         let span = IdSpan::new(name.get(), 0, end);
         base.export(ExportMode::updates_in_range(vec![span])).ok()
     }
+}
+
+/// What one name says of a difference that leads to the newest version of a document. What others say
+/// in it they say themselves.
+fn said_by(doc: &LoroDoc, peer: u64, difference: &DiffBatch) -> Option<DiffBatch> {
+    let mut said = DiffBatch::default();
+    said.set_full_state(difference.is_full_state());
+    for (id, diff) in difference.iter() {
+        let own = match diff {
+            Diff::Text(steps) => Diff::Text(written_by(&doc.get_text(id.clone()), peer, steps)),
+            Diff::Map(changes) => {
+                let map = doc.get_map(id.clone());
+                let mut changes = changes.clone();
+                changes
+                    .updated
+                    .retain(|key, _| map.get_last_editor(key) == Some(peer));
+                Diff::Map(changes)
+            }
+            _ => continue,
+        };
+        said.push(id.clone(), own).ok()?;
+    }
+    Some(said)
+}
+
+/// The steps that lead to a text, without the letters that others have inserted.
+fn written_by(text: &LoroText, peer: u64, steps: &[TextDelta]) -> Vec<TextDelta> {
+    let mut at = 0;
+    let mut own = Vec::new();
+    for step in steps {
+        match step {
+            TextDelta::Insert { insert, attributes } => {
+                let length = insert.chars().count();
+                let letters = insert.chars().zip(at..);
+                let letters = letters
+                    .filter(|(_, at)| text.get_editor_at_unicode_pos(*at) == Some(peer))
+                    .map(|(letter, _)| letter);
+                let insert: String = letters.collect();
+                at += length;
+                if !insert.is_empty() {
+                    own.push(TextDelta::Insert {
+                        insert,
+                        attributes: attributes.clone(),
+                    });
+                }
+                continue;
+            }
+            TextDelta::Retain { retain, .. } => at += retain,
+            TextDelta::Delete { .. } => {}
+        }
+        own.push(step.clone());
+    }
+    own
 }
 
 /// Copies changes of one name from one document to another.
@@ -159,7 +231,7 @@ fn copy(from: &LoroDoc, to: &LoroDoc, peer: u64, start: i32, end: i32) -> Option
 }
 
 /// Up to which counter, at most `end`, two documents hold the same changes of one name.
-fn common_end(one: &LoroDoc, other: &LoroDoc, peer: u64, end: i32) -> i32 {
+pub(super) fn common_end(one: &LoroDoc, other: &LoroDoc, peer: u64, end: i32) -> i32 {
     if end == 0 {
         return 0;
     }
@@ -174,35 +246,40 @@ fn common_end(one: &LoroDoc, other: &LoroDoc, peer: u64, end: i32) -> i32 {
     common
 }
 
-/// The changes of one name up to a counter, one for each counter, however they are joined.
-fn units(doc: &LoroDoc, peer: u64, end: i32) -> Vec<String> {
+/// The changes of one name up to a counter, a digest for each counter, however they are joined.
+fn units(doc: &LoroDoc, peer: u64, end: i32) -> Vec<u64> {
     let changes = doc.export_json_in_id_span(IdSpan::new(peer, 0, end));
     let mut units = Vec::new();
     for operation in changes.iter().flat_map(|change| &change.ops) {
         let container = &operation.container;
         match &operation.content {
             JsonOpContent::Text(TextOp::Insert { pos, text }) => {
-                units.extend(
-                    (*pos..)
-                        .zip(text.chars())
-                        .map(|(at, letter)| format!("{container} + {at} {letter:?}")),
-                );
+                let letters = (*pos..).zip(text.chars());
+                units.extend(letters.map(|(at, letter)| digest(&(container, at, letter))));
             }
             JsonOpContent::Text(TextOp::Delete { len, start_id, .. }) => {
                 let count = len.unsigned_abs().cast_signed();
                 units.extend((0..count).map(|step| {
                     let step = if *len < 0 { count - 1 - step } else { step };
-                    format!("{container} - {}", start_id.inc(step))
+                    digest(&(container, start_id.inc(step)))
                 }));
             }
             content => {
-                // What others containers hold is taken as a whole.
-                let unit = format!("{container} {content:?}");
+                // What other containers hold is taken as a whole.
+                let unit = digest(&(container, format!("{content:?}")));
                 units.extend(std::iter::repeat_n(unit, content.op_len()));
             }
         }
     }
     units
+}
+
+/// The same for the same in this process. Who makes two things alike on purpose harms their own log
+/// alone.
+fn digest(unit: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    unit.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What was typed and is not stored yet, made again as edits of another incarnation on a text

@@ -53,7 +53,7 @@ use reflection_node::identity::AuthorId;
 use reflection_node::operation::PLAIN_BODY_BYTES_MAX;
 
 use authorship::Authorship;
-pub(crate) use compaction::{check_compaction, compact, keeps_everything};
+pub(crate) use compaction::{check_compaction, compact, keeps_everything, says_the_same};
 pub use difference::{Part, difference, difference_by_words};
 pub use draft::{Draft, Shown};
 pub use edit::{AuthorRun, Rewrite, TextEdit, Undone};

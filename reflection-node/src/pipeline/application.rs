@@ -189,7 +189,11 @@ pub struct Branches<'a> {
     pub ours: &'a [Delivered],
     /// The log as a peer holds it.
     pub theirs: &'a [Delivered],
-    /// The first of the incarnations that nobody has written under.
+    /// Whether others have something of our form that is not in the peer's, and may have built on it.
+    pub is_ours_shared: bool,
+    /// The first of the incarnations that nobody has written under. The operation that carries the
+    /// result is under the one before it, under which nothing is said: by that others know that its
+    /// author knows both forms.
     pub incarnation: u64,
 }
 

@@ -22,8 +22,11 @@ use crate::operation::{ForkProof, Kind, Operation};
 use crate::shared::now_us;
 use crate::store::documents::StoredDocument;
 use crate::store::operations::{self, Position, State};
-use crate::store::{StoreError, documents, forks};
+use crate::store::{StoreError, documents, forks, peers};
 use crate::sync::heights::Head;
+
+/// Names that the joining of two forms may take; a compaction counts them in one byte.
+const NAMES_MAX: u64 = 256;
 
 /// What became of our log.
 #[derive(Debug, Default)]
@@ -63,6 +66,9 @@ pub(crate) fn mend(
         Comparison::Same => return Ok(nothing),
         Comparison::Forked(proof) => proof,
     };
+    // Where no place is known at which they part, what is beyond the peer's is certain to be ours alone.
+    let parting = proof.as_ref().map_or(theirs.head.next, ForkProof::sequence);
+    let is_ours_shared = peers::is_confirmed_beyond(connection, document.row, parting)?;
     let (ours, others): (Vec<Delivered>, Vec<Delivered>) =
         read_all(connection, document.row, &document.keys)?
             .into_iter()
@@ -75,7 +81,10 @@ pub(crate) fn mend(
             others: &others,
             ours: &ours,
             theirs: &theirs.delivered,
-            incarnation,
+            is_ours_shared,
+            // The opening itself is under a name that nothing is said under: so others know that its author
+            // knows both forms.
+            incarnation: incarnation + 1,
         })
     });
     let mut mended = Mended::default();
@@ -85,7 +94,7 @@ pub(crate) fn mend(
         mended.proof = Some(proof);
     }
     let Some(joined) = joined else {
-        tracing::warn!("our own log goes on in two ways and is too long to be mended");
+        tracing::warn!("our own log goes on in two ways that cannot be joined");
         return Ok(mended);
     };
     forks::mended(connection, document.row, &own)?;
@@ -118,7 +127,7 @@ pub(crate) fn mend(
     }
     // Later than what was just written under: two devices may have mended at once.
     let document = StoredDocument {
-        incarnation,
+        incarnation: incarnation + NAMES_MAX,
         ..document
     };
     mended.incarnation = Some(forks::renew_incarnation(connection, &document)?);

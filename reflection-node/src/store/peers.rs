@@ -239,6 +239,17 @@ pub(crate) fn confirm(
     Ok(())
 }
 
+/// Whether some peer has confirmed to hold the operation at a place of our own log.
+pub(crate) fn is_confirmed_beyond(
+    connection: &Connection,
+    document: DocumentRow,
+    sequence: u64,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM document_peers WHERE document = ?1 AND confirmed > ?2")?
+        .exists(params![document.0, to_sql(sequence)])?)
+}
+
 /// How many peers have confirmed to hold all of our own log in a document.
 pub(crate) fn copies(
     connection: &Connection,

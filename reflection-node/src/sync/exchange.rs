@@ -114,6 +114,8 @@ struct OwnLog {
     is_mending: bool,
     /// Whether the end of the peer's form has been compared with ours.
     is_compared: bool,
+    /// Whether the peer's form is known to be another one, so that its height says nothing of ours.
+    is_other: bool,
 }
 
 /// One document with one peer; see the module.
@@ -221,7 +223,7 @@ impl Exchange {
                 self.own_log.bytes = 0;
                 self.own_log.whole = Some(std::mem::take(&mut self.own_log.branch));
             }
-            Received::OwnDeclined => self.session.ask(self.own, 0, true),
+            Received::OwnDeclined => self.ask_own_log(),
         }
         Ok(())
     }
@@ -248,13 +250,20 @@ impl Exchange {
     /// Takes the result of [`Action::Compare`]: whether our own log is another one.
     pub(crate) fn compared(&mut self, is_forked: bool) {
         if is_forked {
-            self.session.ask(self.own, 0, true);
+            self.ask_own_log();
         }
+    }
+
+    /// Asks for our own log as the peer holds it, which is another one.
+    fn ask_own_log(&mut self) {
+        self.own_log.is_other = true;
+        self.session.ask(self.own, 0, true);
     }
 
     /// Takes the result of [`Action::Mend`].
     pub(crate) fn mended(&mut self) {
         self.own_log.is_mending = false;
+        self.own_log.is_other = false;
         self.session.recover(&self.own);
     }
 
@@ -295,7 +304,7 @@ impl Exchange {
         }
         if ingested.is_own_forked {
             self.session.give_up(self.own, None);
-            self.session.ask(self.own, 0, true);
+            self.ask_own_log();
         }
         for &(author, sequence) in &ingested.forks {
             // Where it does not go on from ours there are two operations before it.
@@ -435,7 +444,7 @@ impl Exchange {
             let is_complete = self.session.is_exchanged() && self.is_idle();
             self.finish(now, (!is_complete).then(|| error.to_string()));
         }
-        if self.progress > Progress::Proving {
+        if self.progress > Progress::Proving && !self.own_log.is_other {
             let confirmed = self.session.confirmed(&self.own);
             self.news.push_back(Action::Confirm(confirmed));
         }
@@ -491,7 +500,7 @@ impl Exchange {
         let is_news = self.noted.is_none_or(|(noted, when)| {
             confirmed > noted && now.saturating_sub(when) >= CONFIRM_INTERVAL
         });
-        if status.is_in_step && is_news {
+        if status.is_in_step && is_news && !self.own_log.is_other {
             self.noted = Some((confirmed, now));
             self.news.push_back(Action::Confirm(confirmed));
         }

@@ -41,30 +41,42 @@ fn open(author: AuthorId, incarnation: u64, stored: &[Delivered]) -> Engine {
     engine
 }
 
-fn joined(ours: &[Delivered], theirs: &[Delivered], others: &[Delivered]) -> Joined {
-    mend(&Branches {
+fn branches<'a>(
+    ours: &'a [Delivered],
+    theirs: &'a [Delivered],
+    others: &'a [Delivered],
+) -> Branches<'a> {
+    Branches {
         topic: TOPIC,
         author: ALICE,
         others,
         ours,
         theirs,
+        is_ours_shared: true,
         incarnation: 50,
-    })
-    .expect("the branches can be joined")
+    }
 }
 
-fn text(others: &[Delivered], joined: &Joined) -> String {
-    let mut whole = others.to_vec();
-    whole.push(Delivered {
+fn joined(ours: &[Delivered], theirs: &[Delivered], others: &[Delivered]) -> Joined {
+    mend(&branches(ours, theirs, others)).expect("the branches can be joined")
+}
+
+fn compaction(joined: &Joined) -> Delivered {
+    Delivered {
         position: 1,
         id: OperationId::from_bytes([0; 32]),
         author: ALICE,
         sequence: 9,
         time_us: 0,
         kind: Kind::Compaction,
-        incarnation: 50,
+        incarnation: 49,
         body: joined.body.clone(),
-    });
+    }
+}
+
+fn text(others: &[Delivered], joined: &Joined) -> String {
+    let mut whole = others.to_vec();
+    whole.push(compaction(joined));
     open(AuthorId::from_bytes([9; 32]), 0, &whole).text()
 }
 
@@ -90,6 +102,69 @@ fn what_both_branches_say_is_there_once() {
         assert!(text.starts_with("Shopping:\n"));
     }
     assert_eq!(restored.text(), "Shopping:\n");
+}
+
+/// Alice's log went on, Bob answered, she answered him; a backup of before that went on as well.
+#[test]
+fn what_others_wrote_upon_a_branch_is_there_once_and_theirs() {
+    let lines = ["short\n", "a line that is much longer than what was lost\n"];
+    for (elsewhere, is_ours_shared) in [(lines[0], true), (lines[1], true), (lines[1], false)] {
+        let mut alice = open(ALICE, 0, &[]);
+        let common = writes(&mut alice, 0, "Notes\n");
+        let mut bob = open(BOB, 0, &common);
+        let mut lost = common.clone();
+        let mut others = Vec::new();
+        for round in 0..3 {
+            let said = writes(&mut alice, 6 + round * 10, "Alice\n");
+            bob.apply(&said).unwrap();
+            lost.extend(said);
+            let answer = writes(&mut bob, 12 + round * 10, "Bob\n");
+            alice.apply(&answer).unwrap();
+            others.extend(answer);
+        }
+        let mut restored = open(ALICE, 0, &common);
+        let ours = [common.clone(), writes(&mut restored, 6, elsewhere)].concat();
+        let joined = mend(&Branches {
+            is_ours_shared,
+            ..branches(&ours, &lost, &others)
+        });
+        let mut whole = others.clone();
+        whole.push(compaction(&joined.unwrap()));
+        let mut reader = open(AuthorId::from_bytes([9; 32]), 0, &whole);
+        let text = reader.text();
+        assert_eq!(text.matches("Alice\n").count(), 3, "{text}");
+        assert_eq!(text.matches("Bob\n").count(), 3, "{text}");
+        assert_eq!(text.matches(elsewhere).count(), 1, "{text}");
+        assert_eq!(text.len(), 6 + 3 * 10 + elsewhere.len(), "{text}");
+        let letters: Vec<char> = text.chars().collect();
+        for run in reader.author_runs() {
+            let said: String = letters[run.from..run.to].iter().collect();
+            assert_eq!(run.author == Some(BOB), said.contains("Bob"), "{said}");
+        }
+    }
+}
+
+/// What keeps the counters deletes, so that there is no such place any more where another one wrote.
+#[test]
+fn what_others_wrote_where_nothing_is_left_stays() {
+    let mut alice = open(ALICE, 0, &[]);
+    let common = writes(&mut alice, 0, &"x".repeat(40));
+    let mut bob = open(BOB, 0, &common);
+    let said = writes(&mut alice, 40, "Alice\n");
+    bob.apply(&said).unwrap();
+    let answer = writes(&mut bob, 46, "Bob\n");
+    let lost = [common.clone(), said].concat();
+    let mut restored = open(ALICE, 0, &common);
+    restored.edit(0, 40, "").unwrap();
+    let ours = [common, self::said(&mut restored)].concat();
+    let branches = branches(&ours, &lost, &answer);
+    let joined = mend(&Branches {
+        is_ours_shared: false,
+        ..branches
+    });
+    assert_eq!(text(&answer, &joined.unwrap()), "Alice\nBob\n");
+    // Others may have built on what was deleted there: whatever is kept, somebody's has nowhere to go.
+    assert!(mend(&branches).is_none());
 }
 
 #[test]
@@ -180,6 +255,7 @@ fn a_branch_with_something_that_nobody_would_take_is_left_alone() {
         others: &[],
         ours: &ours,
         theirs,
+        is_ours_shared: true,
         incarnation: 50,
     };
     assert!(mend(&branches(&theirs)).is_some());
