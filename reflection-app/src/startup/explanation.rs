@@ -79,6 +79,19 @@ impl Explanation {
         )
     }
 
+    /// For a disk without room for what an open database needs.
+    fn of_full_disk(folder: &Path) -> Self {
+        Self::trouble(
+            gettext("The Disk Is Full"),
+            with_path(
+                &gettext(
+                    "The documents in {folder} cannot be opened without free space on the disk. Make some, then try again.",
+                ),
+                folder,
+            ),
+        )
+    }
+
     /// Explains an error with the documents of a folder.
     pub fn of(error: &StartError, folder: &Path) -> Self {
         match error {
@@ -89,15 +102,7 @@ impl Explanation {
                 Self::of_other_key()
             }
             StartError::Open(error) if error.is_damaged() => Self::of_damage(folder),
-            StartError::Open(error) if error.is_disk_full() => Self::trouble(
-                gettext("The Disk Is Full"),
-                with_path(
-                    &gettext(
-                        "The documents in {folder} cannot be opened without free space on the disk. Make some, then try again.",
-                    ),
-                    folder,
-                ),
-            ),
+            StartError::Open(error) if error.is_disk_full() => Self::of_full_disk(folder),
             StartError::Open(error) => Self::trouble(
                 gettext("The Documents Cannot Be Opened"),
                 // What a database says is no sentence for people, but it helps whoever they ask.
@@ -174,6 +179,9 @@ fn of_folder(error: &FolderError) -> Explanation {
         ),
         FolderError::Migration { path, source } if source.is_damaged() => {
             Explanation::of_damage(path)
+        }
+        FolderError::Migration { path, source } if source.is_disk_full() => {
+            Explanation::of_full_disk(path)
         }
         FolderError::Migration {
             path,
@@ -270,6 +278,26 @@ mod tests {
         let other = reflection_node::StartError::OtherAuthor(AuthorId::from_bytes([1; 32]));
         let explanation = of(&OpenError::from(other).into());
         assert!(explanation.offers_identity && explanation.offers_folder);
+    }
+
+    #[test]
+    fn a_disk_without_room_for_an_open_database_is_full() {
+        use reflection_node::rusqlite::{Error, ffi};
+
+        let of_code = |code| {
+            let error = Error::SqliteFailure(ffi::Error::new(code), None);
+            let folder = FolderError::Migration {
+                path: "/some/where".into(),
+                source: MigrationError::Unreadable(error),
+            };
+            of(&folder.into()).title
+        };
+        assert_eq!(of_code(ffi::SQLITE_IOERR_SHMSIZE), "The Disk Is Full");
+        assert_eq!(of_code(ffi::SQLITE_FULL), "The Disk Is Full");
+        assert_eq!(
+            of_code(ffi::SQLITE_IOERR_READ),
+            "The Documents Cannot Be Opened"
+        );
     }
 
     #[test]

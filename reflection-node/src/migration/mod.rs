@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::is_damaged;
+use crate::store::{is_damaged, is_disk_full};
 
 pub use old::{OldDatabase, OldDatabaseError, OldDocument, OldOperations};
 
@@ -83,6 +83,15 @@ impl MigrationError {
     pub fn is_damaged(&self) -> bool {
         match self {
             Self::Unreadable(error) | Self::Step(error) => is_damaged(error),
+            _ => false,
+        }
+    }
+
+    /// Whether there is no room on the disk.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Unreadable(error) | Self::Step(error) => is_disk_full(error),
+            Self::Backup(error) | Self::Write(error) => error.kind() == io::ErrorKind::StorageFull,
             _ => false,
         }
     }

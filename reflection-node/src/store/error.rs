@@ -31,12 +31,9 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the disk or the quota is full.
     pub fn is_disk_full(&self) -> bool {
-        let is_full = |error: &rusqlite::Error| {
-            error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
-        };
         match self {
             Self::Full => true,
-            Self::Database(error) => is_full(error),
+            Self::Database(error) => is_disk_full(error),
             _ => false,
         }
     }
@@ -49,6 +46,15 @@ impl StoreError {
             _ => false,
         }
     }
+}
+
+/// Whether SQLite found no room, be it for what is stored or for the index that it keeps beside that while
+/// the database is open, even for reading.
+pub(crate) fn is_disk_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == rusqlite::ErrorCode::DiskFull
+            || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    })
 }
 
 /// Whether SQLite found a file that is no database, or one that is malformed.

@@ -20,7 +20,7 @@ pub(crate) mod storage;
 mod writer;
 
 pub use error::StoreError;
-pub(crate) use error::is_damaged;
+pub(crate) use error::{is_damaged, is_disk_full};
 pub use folder::{DataFolder, FolderError};
 pub(crate) use readers::{READ_HERE_MAX, Readers};
 pub(crate) use schema::{check_author, open_connection, prepare};
