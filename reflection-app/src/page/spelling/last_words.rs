@@ -88,11 +88,14 @@ impl Ends {
             (Rc::downgrade(self), adapter.downgrade(), buffer.downgrade());
         // The words that were looked at are marked in the same turn of the main loop.
         let source = glib::idle_add_local_once(move || {
-            if let (Some(ends), Some(adapter), Some(buffer)) =
-                (ends.upgrade(), adapter.upgrade(), buffer.upgrade())
-            {
-                ends.looking.take();
-                for mark in ends.marks.take() {
+            let Some(ends) = ends.upgrade() else {
+                return;
+            };
+            // It has come, so there is nothing to be taken back any more.
+            ends.looking.take();
+            let marks = ends.marks.take();
+            if let (Some(adapter), Some(buffer)) = (adapter.upgrade(), buffer.upgrade()) {
+                for mark in marks {
                     let end = buffer.iter_at_mark(&mark);
                     buffer.delete_mark(&mark);
                     mark_if_wrong(&buffer, &adapter, &end);
