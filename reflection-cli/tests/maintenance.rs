@@ -17,8 +17,8 @@ fn tamper(person: &Person, sql: &str) {
     connection.execute_batch(sql).unwrap();
 }
 
-/// What a check that has to find something tells.
-fn problems(person: &Person, arguments: &[&str]) -> Vec<Value> {
+/// What a check tells, with the texts that were kept before it repaired anything.
+fn check(person: &Person, arguments: &[&str]) -> (Vec<Value>, Vec<Value>) {
     let mut all = vec!["--json", "check"];
     all.extend_from_slice(arguments);
     let output = person.run(&all);
@@ -28,11 +28,19 @@ fn problems(person: &Person, arguments: &[&str]) -> Vec<Value> {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let summary = lines.pop().expect("a summary at the end");
-    assert_eq!(summary["problems"], lines.len());
-    let left = lines.iter().filter(|line| line["repaired"] == false);
+    let is_kept = |line: &Value| line.get("kept_as").is_some();
+    let (kept, found): (Vec<_>, Vec<_>) = lines.into_iter().partition(is_kept);
+    assert_eq!(summary["problems"], found.len());
+    assert_eq!(summary["kept"], kept.len());
+    let left = found.iter().filter(|line| line["repaired"] == false);
     let is_done = left.count() == 0;
     assert_eq!(output.status.success(), is_done, "{}", stderr(&output));
-    lines
+    (found, kept)
+}
+
+/// What a check finds.
+fn problems(person: &Person, arguments: &[&str]) -> Vec<Value> {
+    check(person, arguments).0
 }
 
 #[track_caller]
@@ -46,16 +54,30 @@ fn finds(person: &Person, sentence: &str) {
     );
 }
 
+/// Mends what is damaged without losing a text; gives those that had to be kept for that.
 #[track_caller]
-fn mends(person: &Person) {
-    let mended = problems(person, &["--repair"]);
+fn mends_and_keeps(person: &Person) -> Vec<Value> {
+    let (mended, kept) = check(person, &["--repair"]);
     assert!(!mended.is_empty());
     assert!(
         mended.iter().all(|line| line["repaired"] == true),
         "{mended:?}"
     );
     assert_eq!(problems(person, &[]), Vec::<Value>::new());
+    kept
 }
+
+#[track_caller]
+fn mends(person: &Person) {
+    let kept = mends_and_keeps(person);
+    assert!(kept.is_empty(), "nothing would have been lost: {kept:?}");
+}
+
+/// One bit of the first operation of the oldest document.
+const FLIPPED: &str = "UPDATE operations SET body =
+         CAST(substr(body, 1, 40) || iif(substr(body, 41, 1) = x'00', x'01', x'00')
+             || substr(body, 42) AS BLOB)
+     WHERE position = (SELECT min(position) FROM operations)";
 
 #[test]
 fn a_sound_store_is_told_to_be_sound_also_by_the_process_that_runs() {
@@ -150,7 +172,8 @@ fn a_damaged_operation_is_moved_aside_and_fetched_again() {
     );
     finds(&bob, "operation 0 is damaged");
     finds(&bob, "; 1 come after it");
-    mends(&bob);
+    let kept = mends_and_keeps(&bob);
+    assert_eq!(kept.len(), 1, "nobody knows yet whether others have it");
     // Nothing was thrown away.
     let connection = Connection::open(bob.data().join("database.sqlite")).unwrap();
     let aside: i64 = connection
@@ -159,8 +182,74 @@ fn a_damaged_operation_is_moved_aside_and_fetched_again() {
     assert_eq!(aside, 2);
     drop(connection);
     bob.stdout(&exchange);
-    assert_eq!(bob.cat(), text);
+    let document = kept[0]["document"].as_str().unwrap();
+    assert_eq!(bob.stdout(&["cat", document]), text);
     assert!(problems(&bob, &[]).is_empty());
+}
+
+#[test]
+fn a_text_that_a_repair_would_lose_is_kept_as_a_document() {
+    let text = "# Minutes\nof which nobody else has a copy\n";
+    let mended = |alice: &Person| {
+        alice.creates(text);
+        alice.stdout(&["list"]);
+        tamper(alice, FLIPPED);
+        assert_eq!(alice.cat(), text, "the cached text is what it was");
+        finds(alice, "operation 0 is damaged");
+        let kept = mends_and_keeps(alice);
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0]["chars"], text.chars().count());
+        assert_ne!(kept[0]["document"], kept[0]["kept_as"]);
+        let kept_as = kept[0]["kept_as"].as_str().unwrap().to_owned();
+        assert_eq!(alice.stdout(&["cat", &kept_as]), text);
+        let titles: Vec<_> = alice.json(&["list"]);
+        assert!(titles.iter().any(|line| line["title"] == "Minutes"));
+        kept_as
+    };
+    let alice = Person::new();
+    let kept_as = mended(&alice);
+    // It is a document like any other.
+    alice.stdout(&["edit", &kept_as, "--at", "0", "--insert", "x"]);
+    assert_eq!(alice.stdout(&["cat", &kept_as]), format!("x{text}"));
+    // In words, and by the process that runs.
+    let bob = Person::new();
+    let _online = bob.online();
+    mended(&bob);
+    let carol = Person::new();
+    carol.creates(text);
+    carol.stdout(&["list"]);
+    tamper(&carol, FLIPPED);
+    let said = carol.stdout(&["check", "--repair"]);
+    assert!(said.contains("kept_as") && said.contains("kept 1"), "{said}");
+}
+
+#[test]
+fn what_a_rebuild_would_lose_is_kept_as_well_and_once() {
+    let alice = Person::new();
+    alice.creates("some text");
+    alice.stdout(&["list"]);
+    tamper(&alice, FLIPPED);
+    let rebuilt = alice.json(&["rebuild"]);
+    assert_eq!(rebuilt.len(), 2);
+    let kept_as = rebuilt[0]["kept_as"].as_str().unwrap();
+    assert_eq!(alice.stdout(&["cat", kept_as]), "some text");
+    assert_eq!(rebuilt[1]["damaged"], 1);
+    let kept = mends_and_keeps(&alice);
+    assert!(kept.is_empty(), "there is nothing more to keep: {kept:?}");
+    assert_eq!(alice.json(&["list"]).len(), 2);
+}
+
+#[test]
+fn a_document_that_lists_do_not_know_is_found_and_listed_again() {
+    let alice = Person::new();
+    alice.creates("some text");
+    alice.stdout(&["list"]);
+    tamper(&alice, "DELETE FROM document_summaries");
+    assert!(alice.json(&["list"]).is_empty(), "the damage does harm");
+    finds(&alice, "is not what its operations make");
+    mends(&alice);
+    assert_eq!(alice.json(&["list"])[0]["chars"], 9);
+    assert_eq!(alice.cat(), "some text");
 }
 
 #[test]

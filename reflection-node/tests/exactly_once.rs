@@ -172,7 +172,7 @@ async fn look(path: &Path, stored: Option<u64>) -> u64 {
         operations >= stored.map_or(0, |last| last + 1),
         "none is lost"
     );
-    assert!(node.check(None, false).await.unwrap().findings.is_empty());
+    assert!(node.check(None).await.unwrap().findings.is_empty());
     node.shutdown(std::time::Duration::from_secs(1)).await;
     operations
 }

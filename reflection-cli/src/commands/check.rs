@@ -2,9 +2,9 @@
 //! `check`: whether everything that is stored is sound.
 
 use clap::Args;
-use reflection_doc::library::Library;
+use reflection_doc::library::{KeptText, Library};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CommandError, Results, document, give};
 
@@ -14,10 +14,20 @@ pub(crate) struct Check {
     /// Which document; everything without it
     #[arg(value_name = "DOC")]
     document: Option<String>,
-    /// Make again what follows from operations, and move aside operations that are not sound
+    /// Make again what follows from operations, and move aside operations that are not sound; a
+    /// text that could not be read any more after that becomes a new document first
     #[arg(long)]
     #[serde(default)]
     repair: bool,
+}
+
+/// A text that the repair would have lost: of which document, and where it is now.
+pub(super) fn kept_line(kept: &KeptText) -> Value {
+    json!({
+        "document": kept.topic.to_string(),
+        "kept_as": kept.kept_as.to_string(),
+        "chars": kept.chars,
+    })
 }
 
 impl Check {
@@ -31,6 +41,9 @@ impl Check {
             None => None,
         };
         let report = library.check(topic, self.repair).await?;
+        for kept in &report.kept {
+            give(results, kept_line(kept)).await;
+        }
         let mut left = 0_u64;
         for finding in &report.findings {
             left += u64::from(!finding.is_repaired);
@@ -47,6 +60,7 @@ impl Check {
             "operations": report.operations,
             "problems": report.findings.len(),
             "repaired": report.findings.len() as u64 - left,
+            "kept": report.kept.len(),
         });
         give(results, line).await;
         match left {

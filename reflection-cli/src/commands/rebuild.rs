@@ -6,6 +6,7 @@ use reflection_doc::library::Library;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::check::kept_line;
 use super::{CommandError, Results, document, give};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
@@ -23,7 +24,10 @@ impl Rebuild {
         results: &Results,
     ) -> Result<(), CommandError> {
         for topic in document::one_or_all(library, self.document.as_deref()).await? {
-            let rebuilt = library.node().rebuild(&topic).await?;
+            let (rebuilt, kept) = library.rebuild(&topic).await?;
+            if let Some(kept) = &kept {
+                give(results, kept_line(kept)).await;
+            }
             let line = json!({
                 "document": topic.to_string(),
                 "operations": rebuilt.operations,

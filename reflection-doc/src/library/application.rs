@@ -19,7 +19,7 @@ use reflection_node::pipeline::{
 use reflection_node::rusqlite::{Connection, params};
 use reflection_node::store::StoreError;
 
-use super::{histories, local, now_us, profile, search, summary, texts};
+use super::{histories, kept, local, now_us, profile, search, summary, texts};
 use crate::engine::{
     PeerId, check_compaction, check_update, compact, keeps_everything, mend, says_the_same,
 };
@@ -50,6 +50,7 @@ impl Application for Documents {
         texts::prepare(connection)?;
         connection.execute_batch(histories::SCHEMA)?;
         connection.execute_batch(local::SCHEMA)?;
+        connection.execute_batch(kept::SCHEMA)?;
         connection.execute_batch(profile::SCHEMA)?;
         search::prepare(connection)
     }
@@ -133,6 +134,7 @@ impl Application for Documents {
 
     fn deleted(&mut self, connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
         texts::delete(connection, topic)?;
+        kept::delete(connection, topic)?;
         for table in [
             "document_counters",
             "document_summaries",

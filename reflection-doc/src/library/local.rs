@@ -54,7 +54,7 @@ pub(super) enum Flag {
 }
 
 impl Flag {
-    fn column(self) -> &'static str {
+    pub(super) fn column(self) -> &'static str {
         match self {
             Self::Pinned => "is_pinned",
             Self::Archived => "is_archived",
@@ -66,7 +66,7 @@ impl Flag {
 }
 
 /// Sets a mark of a document that is here. `false` where it is not.
-fn set(
+pub(super) fn set(
     connection: &Connection,
     topic: &TopicId,
     column: &str,

@@ -5,6 +5,7 @@ mod application;
 mod check;
 pub mod files;
 mod histories;
+mod kept;
 mod known_people;
 mod local;
 mod past;
@@ -25,6 +26,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use reflection_node::access::{Access, TopicId};
 use reflection_node::identity::AuthorKey;
 use reflection_node::pipeline::StreamError;
+use reflection_node::rusqlite::Connection;
 use reflection_node::store::{DataFolder, StoreError};
 use reflection_node::{DocumentError, DocumentInfo, NetworkConfig, Node, StartError};
 
@@ -32,7 +34,9 @@ use crate::company::Company;
 use crate::engine::{EditError, Engine, EngineError, HistoryError, Shown};
 
 use crate::open_document::{OpenDocument, PublishFailure, Publisher, Turn};
+pub use check::Checked;
 use histories::Loaded;
+pub use kept::KeptText;
 use local::Flag;
 pub use local::LocalState;
 pub use past::{Past, PastSource, VersionSummary};
@@ -132,17 +136,31 @@ impl Library {
     /// Makes a document with a first text, which may be empty. A crash in between leaves the
     /// document with the whole text or, after the next start, no document.
     pub async fn create(&self, text: &str) -> Result<TopicId, LibraryError> {
-        let topic = self.node.create().await?;
         if text.is_empty() {
-            return Ok(topic);
+            return Ok(self.node.create().await?);
         }
+        self.create_noting(text, |_, _| Ok(())).await
+    }
+
+    /// Makes a document, and takes note of it in the same transaction by which it is complete.
+    async fn create_noting(
+        &self,
+        text: &str,
+        note: impl FnOnce(&Connection, &TopicId) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<TopicId, LibraryError> {
+        let topic = self.node.create().await?;
         self.mark(&topic, Flag::Unfinished, true).await?;
         if let Err(error) = self.write_first(&topic, text).await {
             // What cannot be deleted now is deleted at the next start.
             let _ = self.node.delete(&topic).await;
             return Err(error);
         }
-        self.mark(&topic, Flag::Unfinished, false).await?;
+        self.node
+            .write(move |connection| {
+                local::set(connection, &topic, Flag::Unfinished.column(), 0)?;
+                note(connection, &topic)
+            })
+            .await?;
         Ok(topic)
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Looking after the store while the node runs.
 
+use std::collections::HashMap;
+
 use super::{DocumentError, Node};
 use crate::access::TopicId;
 use crate::maintenance::{self, CheckReport, Cure, Finding, Problem};
@@ -15,14 +17,9 @@ const VACUUM_PAGES: u32 = 2_000;
 
 impl Node {
     /// Checks everything that is stored, or one document: the file, references, every operation's
-    /// bytes, signature, seal and place, the ends of logs, and the application's state. With
-    /// `is_repair` what can be derived is made again, and operations that are not sound are moved
-    /// aside. Documents that are open and were repaired have to be opened again.
-    pub async fn check(
-        &self,
-        topic: Option<TopicId>,
-        is_repair: bool,
-    ) -> Result<CheckReport, StoreError> {
+    /// bytes, signature, seal and place, the ends of logs, and the application's state. Changes
+    /// nothing.
+    pub async fn check(&self, topic: Option<TopicId>) -> Result<CheckReport, StoreError> {
         let shared = &self.inner.shared;
         let mut report = shared
             .readers
@@ -50,12 +47,61 @@ impl Node {
                 });
             }
         }
-        if is_repair {
-            for finding in &mut report.findings {
-                finding.is_repaired = self.repair(finding.clone()).await?;
-            }
-        }
         Ok(report)
+    }
+
+    /// Mends what a check found: what can be derived is made again, and operations that are not
+    /// sound are moved aside. Documents that are open and were mended have to be opened again.
+    pub async fn mend(&self, report: &mut CheckReport) -> Result<(), StoreError> {
+        for finding in &mut report.findings {
+            finding.is_repaired = self.repair(finding.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// The operations of a document that are left once what a check found is mended, in the order
+    /// of their acceptance. Those that cannot be opened are not among them.
+    pub async fn left_by(
+        &self,
+        report: &CheckReport,
+        topic: &TopicId,
+    ) -> Result<Vec<Delivered>, DocumentError> {
+        let shared = &self.inner.shared;
+        let document = shared.document(topic).ok_or(DocumentError::NotFound)?;
+        let of_it = |finding: &&Finding| finding.topic == Some(*topic);
+        let ends: HashMap<_, _> = report
+            .findings
+            .iter()
+            .filter(of_it)
+            .filter_map(|finding| match (&finding.cure, finding.author) {
+                (Cure::EndLog { head, .. }, Some(author)) => {
+                    Some((author, head.map_or(0, |head| head.next)))
+                }
+                _ => None,
+            })
+            .collect();
+        let left: Result<_, StoreError> = shared
+            .readers
+            .run(move |connection| {
+                let (mut left, mut after) = (Vec::new(), 0);
+                loop {
+                    let batch = operations::all_after(connection, document.row, after)?;
+                    let Some((last, _)) = batch.last() else {
+                        return Ok(left);
+                    };
+                    after = *last;
+                    for (position, operation) in batch {
+                        let Some(operation) = operation else { continue };
+                        let header = operation.header();
+                        let end = ends.get(&header.author);
+                        if end.is_none_or(|end| header.sequence < *end) {
+                            left.extend(open_operation(&document.keys, position, &operation).ok());
+                        }
+                    }
+                }
+            })
+            .await;
+        Ok(left?)
     }
 
     async fn repair(&self, finding: Finding) -> Result<bool, StoreError> {

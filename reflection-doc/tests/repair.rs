@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Repairing what is damaged loses no text that can still be read.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{DEADLINE, Home};
+use reflection_doc::library::{Checked, Library};
+use reflection_node::access::TopicId;
+
+/// Changes the tables behind the program's back.
+async fn tamper(library: &Library, sql: &'static str) {
+    let tampered = library.node().write(move |connection| {
+        connection.execute_batch(sql)?;
+        Ok(())
+    });
+    tampered.await.unwrap();
+}
+
+/// Damages the first operation of every document.
+const DAMAGE: &str = "UPDATE operations SET body = zeroblob(60) WHERE sequence = 0";
+
+async fn repaired(library: &Library) -> Checked {
+    let checked = library.check(None, true).await.unwrap();
+    assert!(!checked.findings.is_empty());
+    assert!(checked.findings.iter().all(|finding| finding.is_repaired));
+    let again = library.check(None, true).await.unwrap();
+    assert!(again.findings.is_empty() && again.kept.is_empty());
+    checked
+}
+
+/// All documents that are shown.
+async fn listed(library: &Library) -> Vec<TopicId> {
+    let documents = library.documents().await.unwrap();
+    documents.iter().map(|document| document.topic).collect()
+}
+
+#[tokio::test]
+async fn each_text_that_would_be_lost_is_kept_in_its_own_document() {
+    let home = Home::new();
+    let library = home.open().await;
+    let plan = library.create("# Plan\n\nzebra").await.unwrap();
+    // Two texts alike are two documents all the same.
+    let list = library.create("# List").await.unwrap();
+    let other = library.create("# List").await.unwrap();
+    tamper(&library, DAMAGE).await;
+    let checked = repaired(&library).await;
+    assert_eq!(checked.kept.len(), 3);
+    for kept in &checked.kept {
+        let text = if kept.topic == plan { "# Plan\n\nzebra" } else { "# List" };
+        assert!([plan, list, other].contains(&kept.topic));
+        assert_eq!(kept.chars, text.len());
+        assert_eq!(library.text(&kept.kept_as).await.unwrap(), text);
+        assert_eq!(library.text(&kept.topic).await.unwrap(), "");
+        let opened = library.open_document(&kept.kept_as).await.unwrap();
+        assert_eq!(opened.engine.text(), text);
+    }
+    assert_eq!(listed(&library).await.len(), 6);
+    let hits = library.search("zebra", 10).await.unwrap().hits;
+    assert_eq!(hits.len(), 1);
+    library.close(DEADLINE).await;
+}
+
+#[tokio::test]
+async fn what_was_kept_before_a_repair_broke_off_is_not_kept_twice() {
+    let home = Home::new();
+    let library = home.open().await;
+    let plan = library.create("# Plan").await.unwrap();
+    tamper(&library, DAMAGE).await;
+    // No log can be ended: the repair breaks off after the text was kept.
+    tamper(
+        &library,
+        "CREATE TRIGGER broken BEFORE DELETE ON operations BEGIN SELECT raise(ABORT, 'no'); END",
+    )
+    .await;
+    for _ in 0..2 {
+        assert!(library.check(None, true).await.is_err());
+        assert_eq!(listed(&library).await.len(), 2);
+        assert_eq!(library.text(&plan).await.unwrap(), "# Plan");
+    }
+    library.close(DEADLINE).await;
+    let library = home.open().await;
+    tamper(&library, "DROP TRIGGER broken").await;
+    let checked = repaired(&library).await;
+    assert_eq!(checked.kept.len(), 1, "it is told where the text is");
+    assert_eq!(listed(&library).await.len(), 2);
+    let kept = checked.kept[0].kept_as;
+    assert_eq!(library.text(&kept).await.unwrap(), "# Plan");
+    library.close(DEADLINE).await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_does_not_come_back_and_what_is_put_away_stays_away() {
+    let home = Home::new();
+    let library = home.open().await;
+    let deleted = library.create("to be deleted").await.unwrap();
+    library.delete_later(&deleted).await.unwrap();
+    let archived = library.create("put away").await.unwrap();
+    library.set_archived(&archived, true).await.unwrap();
+    tamper(&library, DAMAGE).await;
+    let checked = repaired(&library).await;
+    assert_eq!(checked.kept.len(), 1);
+    assert_eq!(checked.kept[0].topic, archived);
+    let kept = library.summary(&checked.kept[0].kept_as).await.unwrap();
+    assert!(kept.local.is_archived);
+    // Nothing says what was in it once it is gone.
+    library.node().delete(&archived).await.unwrap();
+    let noted = library.node().read(|connection| {
+        let count = "SELECT count(*) FROM kept_texts";
+        Ok(connection.query_row(count, [], |row| row.get::<_, i64>(0))?)
+    });
+    assert_eq!(noted.await.unwrap(), 0);
+    library.close(DEADLINE).await;
+}
+
+#[tokio::test]
+async fn a_text_that_the_operations_still_make_is_not_kept() {
+    let home = Home::new();
+    let library = home.open().await;
+    let plan = library.create("one").await.unwrap();
+    let mut document = library.open_document(&plan).await.unwrap();
+    document.engine.edit(3, 0, " two").unwrap();
+    document.flush().await.unwrap();
+    drop(document);
+    // What was last worked out is an earlier text, and the newer one is there.
+    tamper(
+        &library,
+        "UPDATE document_counters SET next = next + 7; UPDATE logs SET next = 9",
+    )
+    .await;
+    let checked = repaired(&library).await;
+    assert!(checked.kept.is_empty());
+    assert_eq!(library.text(&plan).await.unwrap(), "one two");
+    library.close(DEADLINE).await;
+}
+
+#[tokio::test]
+async fn an_end_of_a_log_that_went_missing_costs_no_text() {
+    let home = Home::new();
+    let library = home.open().await;
+    let plan = library.create("one").await.unwrap();
+    let mut document = library.open_document(&plan).await.unwrap();
+    document.engine.edit(3, 0, " two").unwrap();
+    document.flush().await.unwrap();
+    drop(document);
+    assert_eq!(library.text(&plan).await.unwrap(), "one two");
+    tamper(&library, "DELETE FROM operations WHERE sequence = 1").await;
+    let checked = repaired(&library).await;
+    assert_eq!(checked.kept.len(), 1);
+    let kept = checked.kept[0].kept_as;
+    assert_eq!(library.text(&kept).await.unwrap(), "one two");
+    assert_eq!(library.text(&plan).await.unwrap(), "one");
+    library.close(DEADLINE).await;
+}
