@@ -220,7 +220,10 @@ fn a_text_that_a_repair_would_lose_is_kept_as_a_document() {
     carol.stdout(&["list"]);
     tamper(&carol, FLIPPED);
     let said = carol.stdout(&["check", "--repair"]);
-    assert!(said.contains("kept_as") && said.contains("kept 1"), "{said}");
+    assert!(
+        said.contains("kept_as") && said.contains("kept 1"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -47,7 +47,11 @@ async fn each_text_that_would_be_lost_is_kept_in_its_own_document() {
     let checked = repaired(&library).await;
     assert_eq!(checked.kept.len(), 3);
     for kept in &checked.kept {
-        let text = if kept.topic == plan { "# Plan\n\nzebra" } else { "# List" };
+        let text = if kept.topic == plan {
+            "# Plan\n\nzebra"
+        } else {
+            "# List"
+        };
         assert!([plan, list, other].contains(&kept.topic));
         assert_eq!(kept.chars, text.len());
         assert_eq!(library.text(&kept.kept_as).await.unwrap(), text);
