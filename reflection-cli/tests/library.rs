@@ -106,6 +106,34 @@ fn files_come_in_and_go_out_again() {
     online.terminate();
 }
 
+#[test]
+fn an_empty_file_is_a_document_however_it_comes() {
+    let alice = Person::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("empty.md"), "").unwrap();
+    std::fs::write(path("mark.md"), "\u{feff}").unwrap();
+    std::fs::write(path("utf-16.md"), b"\xff\xfeh\0i\0\r\0\n\0").unwrap();
+    for name in ["empty.md", "mark.md"] {
+        let imported = alice.json(&["import", &path(name)]);
+        let imported = imported[0]["document"].as_str().unwrap();
+        assert_eq!(alice.stdout(&["cat", imported]), "");
+        alice.stdout(&["new", &path(name)]);
+        assert_eq!(alice.cat(), "");
+    }
+    assert_eq!(alice.json(&["list"]).len(), 4);
+    for command in ["import", "new"] {
+        alice.stdout(&[command, &path("utf-16.md")]);
+        assert_eq!(alice.cat(), "hi\n", "{command}");
+    }
+    std::fs::write(path("picture.png"), b"\x89PNG\0").unwrap();
+    for command in ["import", "new"] {
+        let refused = alice.run(&[command, &path("picture.png")]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(stderr(&refused).contains("it is not a text"), "{command}");
+    }
+}
+
 /// Crashes during an import, each in a folder of its own.
 const CRASHES: u64 = 12;
 /// The seed of the moments at which they happen.

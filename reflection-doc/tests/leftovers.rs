@@ -47,6 +47,32 @@ async fn untouched_empty_documents_go_and_all_others_stay() {
 }
 
 #[tokio::test]
+async fn a_document_of_an_empty_file_stays() {
+    let home = Home::new();
+    let library = home.open().await;
+    let empty = home.path().join("empty.md");
+    std::fs::write(&empty, "").unwrap();
+    let mark = home.path().join("mark.md");
+    std::fs::write(&mark, "\u{feff}").unwrap();
+    let mut expected = vec![
+        library.import(&empty).await.unwrap(),
+        library.import(&mark).await.unwrap(),
+    ];
+    library.close(DEADLINE).await;
+    let library = home.open().await;
+    let mut stayed = listed(&library).await;
+    stayed.sort_by_key(TopicId::to_string);
+    expected.sort_by_key(TopicId::to_string);
+    assert_eq!(stayed, expected);
+    // Whoever throws it away gets rid of it.
+    library.delete_later(&expected[0]).await.unwrap();
+    library.close(DEADLINE).await;
+    let library = home.open().await;
+    assert_eq!(listed(&library).await, [expected[1]]);
+    library.close(DEADLINE).await;
+}
+
+#[tokio::test]
 async fn a_deletion_can_be_undone_until_it_happens() {
     let home = Home::new();
     let library = home.open().await;

@@ -5,19 +5,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 use reflection_doc::library::Library;
+use reflection_doc::library::files;
 use reflection_node::access::Access;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{CommandError, Results, give};
 
-/// Largest file that is taken as a document, in bytes.
-const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
 #[derive(Serialize, Deserialize, Args)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct New {
-    /// Text to begin with, UTF-8
+    /// Text to begin with, in any common encoding
     #[serde(skip)]
     file: Option<PathBuf>,
     /// Begin with the heading `# T`
@@ -40,20 +38,11 @@ impl New {
         let Some(file) = &self.file else {
             return Ok(self);
         };
-        let unreadable =
-            |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", file.display());
-        let size = std::fs::metadata(file)
-            .map_err(|error| CommandError::Failed(unreadable(&error)))?
-            .len();
-        if size > FILE_BYTES_MAX {
-            return Err(CommandError::Failed(unreadable(
-                &"it is larger than 64 MiB",
-            )));
-        }
-        let bytes =
-            std::fs::read(file).map_err(|error| CommandError::Failed(unreadable(&error)))?;
-        self.text = String::from_utf8(bytes)
-            .map_err(|_| CommandError::Failed(unreadable(&"it is not UTF-8 text")))?;
+        // What another program writes into a pipe is taken as well.
+        self.text = std::fs::File::open(file)
+            .map_err(files::ImportError::from)
+            .and_then(files::read)
+            .map_err(|error| CommandError::Failed(format!("{}: {error}", file.display())))?;
         Ok(self)
     }
 

@@ -139,6 +139,7 @@ impl Application for Documents {
             "document_counters",
             "document_summaries",
             "document_local",
+            "wanted_documents",
             "document_histories",
         ] {
             connection.execute(

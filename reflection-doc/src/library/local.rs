@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS document_local (
     used_us INTEGER NOT NULL DEFAULT 0,
     caret INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+-- Documents that were made of something, and stay however empty they are.
+CREATE TABLE IF NOT EXISTS wanted_documents (
+    topic BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS muted_authors (
     author BLOB PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
@@ -82,6 +86,15 @@ pub(super) fn set(
     Ok(rows > 0)
 }
 
+/// Takes note that a document stays even if it is empty.
+pub(super) fn want(connection: &Connection, topic: &TopicId) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT OR IGNORE INTO wanted_documents (topic) VALUES (?1)",
+        [topic.as_bytes().as_slice()],
+    )?;
+    Ok(())
+}
+
 /// What this device knows of a document; nothing special where it has no row.
 pub(super) fn read(connection: &Connection, topic: &TopicId) -> Result<LocalState, StoreError> {
     Ok(connection
@@ -122,9 +135,11 @@ const LOCALLY: &str = "document_summaries AS summaries
          LEFT JOIN document_local AS local ON local.topic = summaries.topic
          JOIN documents ON documents.topic = summaries.topic";
 
-/// Which of them were made here, never written to and never handed on.
+/// Which of them were made here of nothing, never written to and never handed on.
 const UNTOUCHED: &str = "(summaries.version = 0 AND NOT documents.is_joined
                 AND NOT coalesce(local.is_shared OR local.is_pinned, 0)
+                AND NOT EXISTS (SELECT 1 FROM wanted_documents AS wanted
+                                WHERE wanted.topic = summaries.topic)
                 AND NOT EXISTS (SELECT 1 FROM operations
                                 WHERE operations.document = documents.id)
                 AND NOT EXISTS (SELECT 1 FROM document_peers

@@ -142,6 +142,11 @@ impl Library {
         self.create_noting(text, |_, _| Ok(())).await
     }
 
+    /// The same for a text that was asked for, so that the document stays even if it is empty.
+    pub async fn create_kept(&self, text: &str) -> Result<TopicId, LibraryError> {
+        self.create_noting(text, local::want).await
+    }
+
     /// Makes a document, and takes note of it in the same transaction by which it is complete.
     async fn create_noting(
         &self,

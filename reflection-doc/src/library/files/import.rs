@@ -13,7 +13,8 @@ use crate::library::{Library, LibraryError};
 
 /// Largest file that is taken, in bytes.
 pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Of so many characters one may be a control character that texts do not have.
+/// Of so many characters one may be a control character that texts do not have, where the encoding
+/// had to be guessed.
 const CHARS_PER_CONTROL: usize = 100;
 
 /// Why a file is not taken as a document.
@@ -38,11 +39,14 @@ pub enum ImportError {
 
 /// The text that bytes are: a byte order mark decides, else UTF-8 if it is that, else what the
 /// letters are most likely meant to be. Line ends become `\n`; the mark is no part of the text.
+/// Every text without a zero that was written as UTF-8 is taken, whatever else is in it: so is what
+/// documents are written as.
 pub fn decode(bytes: &[u8]) -> Result<String, ImportError> {
     let (encoding, rest) = match Encoding::for_bom(bytes) {
         Some((encoding, length)) => (encoding, &bytes[length..]),
         None => (guess(bytes)?, bytes),
     };
+    let is_known = encoding == encoding_rs::UTF_8 || rest.len() < bytes.len();
     let text = encoding
         .decode_without_bom_handling_and_without_replacement(rest)
         .ok_or(ImportError::Binary)?;
@@ -57,7 +61,7 @@ pub fn decode(bytes: &[u8]) -> Result<String, ImportError> {
             _ => {}
         }
     }
-    if controls * CHARS_PER_CONTROL > chars {
+    if !is_known && controls * CHARS_PER_CONTROL > chars {
         return Err(ImportError::Binary);
     }
     Ok(with_line_ends(&text))
@@ -92,11 +96,14 @@ pub fn read_file(path: &Path) -> Result<String, ImportError> {
     if !kind.is_file() {
         return Err(ImportError::NotAFile);
     }
+    read(File::open(path)?)
+}
+
+/// Reads a text to its end.
+pub fn read(file: impl Read) -> Result<String, ImportError> {
     let mut bytes = Vec::new();
-    // It may grow while it is read.
-    File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)?;
+    // A file may grow while it is read, and of a pipe nobody knows.
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(ImportError::TooLarge);
     }
@@ -104,11 +111,11 @@ pub fn read_file(path: &Path) -> Result<String, ImportError> {
 }
 
 impl Library {
-    /// Makes a document of a file: the whole of it, or none.
+    /// Makes a document of a file: the whole of it, or none. One of an empty file stays, too.
     pub async fn import(&self, path: &Path) -> Result<TopicId, ImportError> {
         let path = path.to_owned();
         let text = self.node.aside(async move { read_file(&path) }).await?;
-        Ok(self.create(&text).await?)
+        Ok(self.create_kept(&text).await?)
     }
 }
 
@@ -165,12 +172,18 @@ mod tests {
         assert!(refused(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"));
         assert!(refused(&utf_16("a\0b", u16::to_le_bytes)));
         assert!(refused(b"\xff\xfea\0b"), "half a character of UTF-16");
-        assert!(refused(&[1, 2, 3, 4, 5, 6, 7, 8]));
-        // A few stray ones are no reason.
-        check(
-            format!("{}\u{1b}", "word ".repeat(50)).as_bytes(),
-            &format!("{}\u{1b}", "word ".repeat(50)),
-        );
+        // Of no encoding that is known for sure: too many controls, and a few stray ones.
+        assert!(refused(b"\xff\x01\x02\x03 K\xf6ln"));
+        let words = format!("{}\u{1b} K\u{f6}ln", "word ".repeat(50));
+        let latin = encoding_rs::WINDOWS_1252.encode(&words).0;
+        check(&latin, &words);
+    }
+
+    #[test]
+    fn what_terminals_write_is_taken() {
+        check(b"\x1b[31mred\x1b[0m", "\u{1b}[31mred\u{1b}[0m");
+        check(&[1, 2, 3], "\u{1}\u{2}\u{3}");
+        check(&utf_16("\u{1b}[1m", u16::to_le_bytes), "\u{1b}[1m");
     }
 
     #[test]

@@ -8,5 +8,5 @@ mod name;
 
 pub use export::{ExportError, Exported, Format};
 pub use html::html;
-pub use import::{FILE_BYTES_MAX, ImportError, decode, read_file};
+pub use import::{FILE_BYTES_MAX, ImportError, decode, read, read_file};
 pub use name::file_name;
