@@ -243,6 +243,58 @@ fn what_a_rebuild_would_lose_is_kept_as_well_and_once() {
 }
 
 #[test]
+fn one_damaged_document_is_named_and_the_others_are_usable() {
+    let alice = Person::new();
+    alice.creates("one");
+    alice.creates("two");
+    let damaged = alice.json(&["list"])[0]["document"].clone();
+    let damaged = damaged.as_str().unwrap();
+    let hex = format!("upper('{damaged}')");
+    tamper(
+        &alice,
+        &format!("UPDATE documents SET key = zeroblob(3) WHERE hex(topic) = {hex}"),
+    );
+    alice.creates("three");
+    let listed = alice.run(&["list"]);
+    assert_eq!(listed.status.code(), Some(1));
+    assert!(stderr(&listed).contains("left out: 1"));
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), 2);
+    let opened = alice.run(&["cat", damaged]);
+    assert!(stderr(&opened).contains("the keys of the document are damaged"));
+    let found = problems(&alice, &[]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["document"], damaged);
+
+    // Its text comes back, and where that is gone too, it is said.
+    let recovered = |code: i32| -> Vec<Value> {
+        let bob = Person::new();
+        let output = bob.run(&["--json", "recover", alice.data().to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        let lines = String::from_utf8(output.stdout.clone()).unwrap();
+        assert_eq!(code == 1, stderr(&output).contains("could not be read: 1"));
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let lines = recovered(0);
+    assert!(lines.iter().all(|line| line["whole"] == true), "{lines:?}");
+    tamper(
+        &alice,
+        &format!("DELETE FROM document_texts WHERE hex(topic) = {hex}"),
+    );
+    let lines = recovered(1);
+    assert_eq!(lines.len(), 3);
+    let lost: Vec<_> = lines.iter().filter(|line| line["whole"] == false).collect();
+    assert_eq!(lost.len(), 1);
+    assert_eq!(lost[0]["old"], damaged);
+    assert!(lost[0]["document"].is_null());
+    alice.stdout(&["delete", damaged]);
+    alice.stdout(&["list"]);
+    assert!(problems(&alice, &[]).is_empty());
+}
+
+#[test]
 fn a_document_that_lists_do_not_know_is_found_and_listed_again() {
     let alice = Person::new();
     alice.creates("some text");

@@ -6,7 +6,7 @@ mod common;
 
 use common::{DEADLINE, Home};
 use reflection_doc::library::{Checked, Library};
-use reflection_node::access::TopicId;
+use reflection_node::access::{Access, TopicId};
 
 /// Changes the tables behind the program's back.
 async fn tamper(library: &Library, sql: &'static str) {
@@ -114,6 +114,144 @@ async fn what_is_deleted_does_not_come_back_and_what_is_put_away_stays_away() {
         Ok(connection.query_row(count, [], |row| row.get::<_, i64>(0))?)
     });
     assert_eq!(noted.await.unwrap(), 0);
+    library.close(DEADLINE).await;
+}
+
+#[tokio::test]
+async fn a_document_whose_keys_are_damaged_is_named_and_no_other_is_touched() {
+    let (home, elsewhere) = (Home::new(), Home::new());
+    let library = home.open().await;
+    let other = elsewhere.open().await;
+    let plan = other.create("# Plan").await.unwrap();
+    let code = other.code(&plan, Access::Write, false).await.unwrap();
+    other.close(DEADLINE).await;
+    let (joined, _) = library.node().join(&code).await.unwrap();
+    let list = library.create("# List").await.unwrap();
+    let third = library.create("# Third").await.unwrap();
+    tamper(
+        &library,
+        "UPDATE documents SET key = x'000000' WHERE id = 2;
+         UPDATE documents SET access = CAST(x'ff' AS TEXT) WHERE id = 1",
+    )
+    .await;
+    library.close(DEADLINE).await;
+
+    let library = home.open().await;
+    assert_eq!(listed(&library).await, [third]);
+    assert_eq!(library.search("third", 10).await.unwrap().hits.len(), 1);
+    let new = library.create("a new one").await.unwrap();
+    assert_eq!(library.text(&new).await.unwrap(), "a new one");
+    let damaged = library.node().damaged_documents().await.unwrap();
+    assert_eq!(damaged, [Some(joined), Some(list)]);
+    for _ in 0..2 {
+        let checked = library.check(None, true).await.unwrap();
+        let named: Vec<_> = checked.findings.iter().map(|found| found.topic).collect();
+        assert_eq!(named, damaged);
+        assert!(checked.findings.iter().all(|found| !found.is_repaired));
+        // Its text is not lost with its keys.
+        assert_eq!(checked.kept.len(), 1);
+        let kept = checked.kept[0].kept_as;
+        assert_eq!(library.text(&kept).await.unwrap(), "# List");
+    }
+    // One is given its keys again, the other one thrown away.
+    library.node().join(&code).await.unwrap();
+    library.node().delete(&list).await.unwrap();
+    assert!(
+        library
+            .check(None, false)
+            .await
+            .unwrap()
+            .findings
+            .is_empty()
+    );
+    assert!(listed(&library).await.contains(&joined));
+    library.close(DEADLINE).await;
+}
+
+async fn make_two(home: &Home) {
+    let library = home.open().await;
+    let plan = library.create("one").await.unwrap();
+    library.create("# List").await.unwrap();
+    let mut document = library.open_document(&plan).await.unwrap();
+    document.engine.edit(3, 0, " two").unwrap();
+    document.flush().await.unwrap();
+    drop(document);
+    assert_eq!(library.text(&plan).await.unwrap(), "one two");
+    library.close(DEADLINE).await;
+}
+
+/// What comes out of a folder after some damage: the texts, and what is said of each.
+async fn recovered(sql: &'static str) -> Vec<(Option<String>, u64, bool)> {
+    let (home, damaged) = (Home::new(), Home::new());
+    make_two(&damaged).await;
+    let library = damaged.open().await;
+    tamper(&library, sql).await;
+    library.close(DEADLINE).await;
+    let library = home.open().await;
+    let mut recovered = Vec::new();
+    for line in library.recover(&damaged.data()).await.unwrap() {
+        let text = match line.new {
+            Some(new) => Some(library.text(&new).await.unwrap()),
+            None => None,
+        };
+        let chars = text.as_ref().map_or(0, String::len);
+        assert_eq!(line.chars, chars);
+        recovered.push((text, line.damaged, line.is_whole));
+    }
+    library.close(DEADLINE).await;
+    recovered
+}
+
+#[tokio::test]
+async fn what_the_operations_do_not_say_is_recovered_from_the_text_that_they_made() {
+    let (one, two) = (Some("one".into()), Some("one two".into()));
+    let list = || Some("# List".into());
+    let whole = [(two.clone(), 0, true), (list(), 0, true)];
+    assert_eq!(recovered("SELECT 1").await, whole);
+    assert_eq!(
+        recovered(DAMAGE).await,
+        [(two.clone(), 1, true), (list(), 1, true)]
+    );
+    let key = "UPDATE documents SET key = x'000000' WHERE id = 1";
+    assert_eq!(
+        recovered(key).await,
+        [(two.clone(), 2, true), (list(), 0, true)]
+    );
+    let end = "DELETE FROM operations WHERE sequence = 1";
+    assert_eq!(recovered(end).await, whole);
+    let both = "UPDATE operations SET body = zeroblob(60) WHERE sequence = 1;
+         UPDATE document_texts SET text = 'x' WHERE title = 'one two'";
+    assert_eq!(recovered(both).await, [(one, 1, false), (list(), 0, true)]);
+    let nothing = "UPDATE operations SET body = zeroblob(60); DELETE FROM document_texts;
+         UPDATE documents SET topic = x'00' WHERE id = 2";
+    assert_eq!(
+        recovered(nothing).await,
+        [(None, 2, false), (None, 1, false)]
+    );
+}
+
+#[tokio::test]
+async fn where_neither_holds_everything_both_are_recovered() {
+    let (home, damaged) = (Home::new(), Home::new());
+    make_two(&damaged).await;
+    let library = damaged.open().await;
+    // The text is taken for one that lacks the last operation.
+    tamper(
+        &library,
+        "UPDATE operations SET body = zeroblob(60) WHERE sequence = 1;
+         UPDATE document_texts SET version = version - 1 WHERE title = 'one two'",
+    )
+    .await;
+    library.close(DEADLINE).await;
+    let library = home.open().await;
+    let lines = library.recover(&damaged.data()).await.unwrap();
+    let mut texts = Vec::new();
+    for line in &lines {
+        texts.push(library.text(&line.new.unwrap()).await.unwrap());
+    }
+    assert_eq!(texts, ["one", "one two", "# List"]);
+    let whole: Vec<_> = lines.iter().map(|line| line.is_whole).collect();
+    assert_eq!(whole, [false, false, true]);
     library.close(DEADLINE).await;
 }
 

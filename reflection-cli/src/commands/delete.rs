@@ -22,7 +22,7 @@ impl Delete {
         library: &Library,
         results: &Results,
     ) -> Result<(), CommandError> {
-        let topic = document::find(library, &self.document).await?;
+        let topic = document::find_any(library, &self.document).await?;
         library.node().delete(&topic).await?;
         give(results, json!({ "document": topic.to_string() })).await;
         Ok(())

@@ -77,6 +77,9 @@ impl Export {
             });
             give(results, line).await;
         }
+        if self.documents.is_empty() {
+            document::all_are_sound(library).await?;
+        }
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use reflection_doc::library::Library;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{CommandError, Results, give};
+use super::{CommandError, Results, document, give};
 
 #[derive(Debug, Serialize, Deserialize, Args)]
 #[serde(deny_unknown_fields)]
@@ -18,18 +18,18 @@ impl List {
         library: &Library,
         results: &Results,
     ) -> Result<(), CommandError> {
-        for document in library.documents().await? {
+        for listed in library.documents().await? {
             let line = json!({
-                "document": document.topic.to_string(),
-                "title": document.title,
-                "access": document.access.as_str(),
-                "chars": document.chars,
-                "unread": document.unread,
-                "updated": crate::output::time(document.updated_us),
-                "copies": document.copies,
+                "document": listed.topic.to_string(),
+                "title": listed.title,
+                "access": listed.access.as_str(),
+                "chars": listed.chars,
+                "unread": listed.unread,
+                "updated": crate::output::time(listed.updated_us),
+                "copies": listed.copies,
             });
             give(results, line).await;
         }
-        Ok(())
+        document::all_are_sound(library).await
     }
 }

@@ -36,15 +36,30 @@ impl Recover {
             .recover(&self.folder)
             .await
             .map_err(CommandError::failed)?;
+        let (mut unreadable, mut in_part) = (0, 0);
         for document in recovered {
+            match document.new {
+                _ if document.is_whole => {}
+                None => unreadable += 1,
+                Some(_) => in_part += 1,
+            }
             let line = json!({
-                "old": document.old.to_string(),
+                "old": document.old.map(|old| old.to_string()),
                 "document": document.new.map(|new| new.to_string()),
                 "chars": document.chars,
                 "damaged": document.damaged,
+                "whole": document.is_whole,
             });
             give(results, line).await;
         }
-        Ok(())
+        match (unreadable, in_part) {
+            (0, 0) => Ok(()),
+            (unreadable, 0) => Err(CommandError::Failed(format!(
+                "documents that could not be read: {unreadable}"
+            ))),
+            (unreadable, in_part) => Err(CommandError::Failed(format!(
+                "documents that could not be read: {unreadable}, and in part only: {in_part}"
+            ))),
+        }
     }
 }

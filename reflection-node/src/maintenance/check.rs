@@ -31,7 +31,7 @@ pub(crate) fn check(
         check_references(&snapshot, &mut report)?;
     }
     for (topic, document) in stored(&snapshot)? {
-        if only.is_some_and(|only| *only != topic) {
+        if only.is_some_and(|only| Some(*only) != topic) {
             continue;
         }
         report.documents += 1;
@@ -104,19 +104,17 @@ fn check_references(connection: &Connection, report: &mut CheckReport) -> Result
     Ok(())
 }
 
-/// All documents by the topic that is written down; `None` where the rest of a row is damaged.
-fn stored(connection: &Connection) -> Result<Vec<(TopicId, Option<StoredDocument>)>, StoreError> {
-    let mut statement = connection.prepare("SELECT topic FROM documents ORDER BY id")?;
-    let mut rows = statement.query([])?;
-    let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
-        let Ok(topic) = <[u8; 32]>::try_from(row.get::<_, Vec<u8>>(0)?) else {
-            continue;
-        };
-        let topic = TopicId::from_bytes(topic);
-        all.push((topic, documents::find(connection, &topic).ok().flatten()));
-    }
-    Ok(all)
+/// All documents by the topic that is written down, as far as that can be told; `None` where a row
+/// is damaged.
+fn stored(
+    connection: &Connection,
+) -> Result<Vec<(Option<TopicId>, Option<StoredDocument>)>, StoreError> {
+    let sound = documents::all(connection)?.into_iter();
+    let damaged = documents::damaged(connection)?.into_iter();
+    Ok(sound
+        .map(|document| (Some(document.keys.topic()), Some(document)))
+        .chain(damaged.map(|topic| (topic, None)))
+        .collect())
 }
 
 fn check_document(

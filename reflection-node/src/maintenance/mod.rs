@@ -71,8 +71,11 @@ pub enum Problem {
         /// How many.
         rows: u64,
     },
-    /// The keys of a document do not belong to it.
-    #[error("the keys do not belong to the document")]
+    /// The keys of a document are not its keys.
+    #[error(
+        "the keys of the document are damaged, so that it cannot be opened; whoever has a code of it \
+         may join it again"
+    )]
     Keys,
     /// An operation is not what its author signed, or stands in a wrong place.
     #[error("operation {sequence} is damaged: {reason}; {following} come after it")]

@@ -4,11 +4,12 @@
 //!
 //! Only what version 1 of the tables had is asked for, so every version since can be read. When
 //! operations change their form, the decoder of the form before moves here. Damaged operations
-//! are left out and counted: here as much as possible is to be saved.
+//! are left out and counted, and documents whose keys are damaged are named: here as much as
+//! possible is to be saved, and what cannot be is told.
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Row, params};
 use zeroize::Zeroizing;
 
 use super::{DATA_VERSION, DATABASE, version_of};
@@ -44,18 +45,22 @@ pub struct OldDatabase {
 #[derive(Clone, Debug)]
 pub struct OldDocument {
     row: i64,
-    keys: DocumentKeys,
+    topic: Option<TopicId>,
+    /// `None` where they are damaged.
+    keys: Option<DocumentKeys>,
 }
 
 impl OldDocument {
-    /// By what it was known.
-    pub fn topic(&self) -> TopicId {
-        self.keys.topic()
+    /// By what it was known; `None` where that is damaged.
+    pub fn topic(&self) -> Option<TopicId> {
+        self.topic
+            .or_else(|| self.keys.as_ref().map(DocumentKeys::topic))
     }
 
-    /// Whether its contents can be read with the keys that are kept there.
-    pub fn is_readable(&self) -> bool {
-        self.keys.access() >= Access::Read
+    /// Whether it was kept for others, without the keys to its contents.
+    pub fn is_sealed(&self) -> bool {
+        let access = self.keys.as_ref().map(DocumentKeys::access);
+        access.is_some_and(|access| access < Access::Read)
     }
 }
 
@@ -91,33 +96,35 @@ impl OldDatabase {
         }
     }
 
-    /// Its documents, oldest first. Those whose keys are damaged are left out.
+    /// Its documents, oldest first, those with damaged keys among them.
     pub fn documents(&self) -> Result<Vec<OldDocument>, OldDatabaseError> {
         let mut statement = self
             .connection
-            .prepare("SELECT id, access, key, write_public FROM documents ORDER BY id")?;
+            .prepare("SELECT id, access, key, write_public, topic FROM documents ORDER BY id")?;
         let mut rows = statement.query([])?;
         let mut documents = Vec::new();
         while let Some(row) = rows.next()? {
-            let access: String = row.get(1)?;
-            let key: Zeroizing<Vec<u8>> = Zeroizing::new(row.get(2)?);
-            let write_public: Vec<u8> = row.get(3)?;
-            let access = [Access::Replica, Access::Read, Access::Write]
-                .into_iter()
-                .find(|known| known.as_str() == access);
-            let parts = (
-                access,
-                key.as_slice().try_into(),
-                write_public.as_slice().try_into(),
-            );
-            if let (Some(access), Ok(key), Ok(write_public)) = parts {
-                documents.push(OldDocument {
-                    row: row.get(0)?,
-                    keys: DocumentKeys::from_parts(access, key, write_public),
-                });
-            }
+            documents.push(OldDocument {
+                row: row.get(0)?,
+                topic: row.get(4).ok().map(TopicId::from_bytes),
+                keys: keys(row),
+            });
         }
         Ok(documents)
+    }
+
+    /// The position of a document's last operation, damaged or not; 0 where it has none.
+    pub fn last_position(&self, document: &OldDocument) -> Result<Position, OldDatabaseError> {
+        let last = self
+            .connection
+            .prepare_cached("SELECT max(position) FROM operations WHERE document = ?1")?
+            .query_row([document.row], |row| row.get::<_, Option<Position>>(0))?;
+        Ok(last.unwrap_or(0))
+    }
+
+    /// Reads what the program on top of the node kept in tables of its own, if they are there.
+    pub fn read<T>(&self, read: impl FnOnce(&Connection) -> T) -> T {
+        read(&self.connection)
     }
 
     /// Accepted operations of a document after a position.
@@ -132,12 +139,13 @@ impl OldDatabase {
         )?;
         let mut rows = statement.query(params![document.row, after, BATCH_OPERATIONS_MAX])?;
         let mut operations = OldOperations::default();
+        let keys = document.keys.as_ref();
         while let Some(row) = rows.next()? {
             let position = row.get(0)?;
             operations.last = Some(position);
             let opened = Operation::decode(row.get(1)?, row.get(2)?)
                 .ok()
-                .and_then(|operation| open_operation(&document.keys, position, &operation).ok());
+                .and_then(|operation| open_operation(keys?, position, &operation).ok());
             match opened {
                 Some(delivered) => operations.delivered.push(delivered),
                 None => operations.damaged += 1,
@@ -145,4 +153,14 @@ impl OldDatabase {
         }
         Ok(operations)
     }
+}
+
+/// The keys in a row, if they may be keys.
+fn keys(row: &Row<'_>) -> Option<DocumentKeys> {
+    let access: String = row.get(1).ok()?;
+    let key: Zeroizing<[u8; 32]> = Zeroizing::new(row.get(2).ok()?);
+    let access = [Access::Replica, Access::Read, Access::Write]
+        .into_iter()
+        .find(|known| known.as_str() == access)?;
+    Some(DocumentKeys::from_parts(access, *key, row.get(3).ok()?))
 }

@@ -251,7 +251,7 @@ fn an_old_database_can_be_read_where_it_lies_and_from_its_backup() {
     let before = OldDatabase::open(folder.path()).unwrap();
     let count = |old: &OldDatabase| {
         let documents = old.documents().unwrap();
-        let readable = documents.iter().filter(|document| document.is_readable());
+        let readable = documents.iter().filter(|document| !document.is_sealed());
         let operations: usize = readable
             .map(|document| old.operations(document, 0).unwrap().delivered.len())
             .sum();

@@ -109,7 +109,7 @@ impl Node {
             .run_then(
                 Durability::Durable,
                 move |connection, processor| {
-                    let before = documents::find(connection, &keys.topic())?;
+                    let before = documents::find_sound(connection, &keys.topic())?;
                     let stored = documents::add(connection, &keys, is_joined, now_us())?;
                     if before.is_some_and(|before| before.keys.access() == Access::Replica) {
                         process_waiting(connection, processor, &stored)?;
@@ -128,7 +128,13 @@ impl Node {
             .await
     }
 
-    /// All documents, oldest first.
+    /// Documents that are not among all because their keys are damaged; `None` where not even the
+    /// id can be told. They can be deleted, or joined again with a code.
+    pub async fn damaged_documents(&self) -> Result<Vec<Option<TopicId>>, StoreError> {
+        self.inner.shared.readers.run(documents::damaged).await
+    }
+
+    /// All documents that are sound, oldest first.
     pub async fn documents(&self) -> Result<Vec<DocumentInfo>, StoreError> {
         let own = self.id();
         self.inner
@@ -207,8 +213,8 @@ impl Node {
             .run_then(
                 Durability::Durable,
                 move |connection, processor| {
-                    if let Some(document) = documents::find(connection, &topic)? {
-                        processor.early.forget(document.row);
+                    if let Some(row) = documents::row(connection, &topic)? {
+                        processor.early.forget(row);
                     }
                     processor.application.deleted(connection, &topic)?;
                     documents::delete(connection, &topic)

@@ -116,7 +116,7 @@ impl Node {
                 move |connection, processor| {
                     let is_repaired = maintenance::repair(connection, processor, &finding)?;
                     let stored = match &finding.topic {
-                        Some(topic) => documents::find(connection, topic)?,
+                        Some(topic) => documents::find_sound(connection, topic)?,
                         None => None,
                     };
                     Ok((is_repaired, stored))

@@ -23,8 +23,10 @@ pub(crate) struct StoredDocument {
 
 const COLUMNS: &str = "id, access, key, write_public, incarnation, created_us, is_joined, topic";
 
+/// `None` where what is in it is damaged.
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<StoredDocument>> {
-    let access: String = row.get(1)?;
+    // It may not even be letters any more.
+    let access: String = row.get(1).unwrap_or_default();
     let key: Zeroizing<Vec<u8>> = Zeroizing::new(row.get(2)?);
     let write_public: Vec<u8> = row.get(3)?;
     let incarnation: i64 = row.get(4)?;
@@ -63,16 +65,56 @@ pub(crate) fn unshared(connection: &Connection) -> Result<Vec<TopicId>, StoreErr
         .collect::<Result<_, _>>()?)
 }
 
-/// All documents, oldest first.
+/// All documents, oldest first. Those that are damaged keep nobody from the others: they are left
+/// out, and named by [`damaged`].
 pub(crate) fn all(connection: &Connection) -> Result<Vec<StoredDocument>, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM documents ORDER BY id"))?;
     let mut rows = statement.query([])?;
     let mut documents = Vec::new();
     while let Some(row) = rows.next()? {
-        documents.push(from_row(row)?.ok_or(StoreError::Damaged("a document"))?);
+        documents.extend(from_row(row)?);
     }
     Ok(documents)
+}
+
+/// Documents that cannot be opened because their keys are damaged, oldest first; `None` where not
+/// even the id can be told.
+pub(crate) fn damaged(connection: &Connection) -> Result<Vec<Option<TopicId>>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM documents ORDER BY id"))?;
+    let mut rows = statement.query([])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        if from_row(row)?.is_none() {
+            damaged.push(row.get(7).ok().map(TopicId::from_bytes));
+        }
+    }
+    Ok(damaged)
+}
+
+/// The number of a document, damaged or not.
+pub(crate) fn row(
+    connection: &Connection,
+    topic: &TopicId,
+) -> Result<Option<DocumentRow>, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT id FROM documents WHERE topic = ?1")?
+        .query_row([topic.as_bytes().as_slice()], |row| {
+            row.get(0).map(DocumentRow)
+        })
+        .optional()?)
+}
+
+/// One document, unless it is damaged.
+pub(crate) fn find_sound(
+    connection: &Connection,
+    topic: &TopicId,
+) -> Result<Option<StoredDocument>, StoreError> {
+    match find(connection, topic) {
+        Err(StoreError::Damaged(_)) => Ok(None),
+        found => found,
+    }
 }
 
 /// One document.
@@ -88,7 +130,8 @@ pub(crate) fn find(
         .transpose()
 }
 
-/// Adds a document, or raises the right that is held to it. Gives the document as it is then.
+/// Adds a document, or raises the right that is held to it; one whose keys are damaged gets these.
+/// Gives the document as it is then.
 ///
 /// The incarnation is the time, so that a document that was deleted and joined again is written
 /// under another CRDT identity than before: peers still hold the changes of that one.
@@ -108,7 +151,18 @@ pub(crate) fn add(
         to_sql(now_us),
         is_joined,
     ];
-    match find(connection, &keys.topic())? {
+    match find_sound(connection, &keys.topic())? {
+        None if row(connection, &topic)?.is_some() => {
+            connection.execute(
+                "UPDATE documents SET access = ?2, key = ?3, write_public = ?4 WHERE topic = ?1",
+                params![
+                    topic.as_bytes().as_slice(),
+                    access.as_str(),
+                    key.as_slice(),
+                    write_public.as_slice()
+                ],
+            )?;
+        }
         None => {
             connection.execute(
                 "INSERT INTO documents
@@ -134,11 +188,11 @@ pub(crate) fn add(
 
 /// Removes a document and all that belongs to it. `false` where it is not there.
 pub(crate) fn delete(connection: &Connection, topic: &TopicId) -> Result<bool, StoreError> {
-    let Some(document) = find(connection, topic)? else {
+    let Some(row) = row(connection, topic)? else {
         return Ok(false);
     };
     crate::replication::assignments::document_deleted(connection, topic)?;
-    crate::replication::hosting::document_deleted(connection, document.row)?;
+    crate::replication::hosting::document_deleted(connection, row)?;
     for table in [
         "operations",
         "logs",
@@ -148,13 +202,10 @@ pub(crate) fn delete(connection: &Connection, topic: &TopicId) -> Result<bool, S
         "forks",
         "rebuilds",
     ] {
-        connection.execute(
-            &format!("DELETE FROM {table} WHERE document = ?1"),
-            [document.row.0],
-        )?;
+        connection.execute(&format!("DELETE FROM {table} WHERE document = ?1"), [row.0])?;
     }
-    super::participants::delete(connection, document.row)?;
-    connection.execute("DELETE FROM documents WHERE id = ?1", [document.row.0])?;
+    super::participants::delete(connection, row)?;
+    connection.execute("DELETE FROM documents WHERE id = ?1", [row.0])?;
     connection.execute(
         "DELETE FROM authors WHERE id NOT IN (SELECT author FROM logs)",
         [],
