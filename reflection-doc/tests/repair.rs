@@ -7,6 +7,7 @@ mod common;
 use common::{DEADLINE, Home};
 use reflection_doc::library::{Checked, Library};
 use reflection_node::access::{Access, TopicId};
+use reflection_node::{Finding, Problem};
 
 /// Changes the tables behind the program's back.
 async fn tamper(library: &Library, sql: &'static str) {
@@ -253,6 +254,39 @@ async fn where_neither_holds_everything_both_are_recovered() {
     let whole: Vec<_> = lines.iter().map(|line| line.is_whole).collect();
     assert_eq!(whole, [false, false, true]);
     library.close(DEADLINE).await;
+}
+
+#[tokio::test]
+async fn a_damaged_search_index_is_found_and_made_anew() {
+    let home = Home::new();
+    for damage in [
+        "UPDATE document_search_data SET block = zeroblob(10) WHERE id > 10",
+        "DELETE FROM document_search_data WHERE id > 10",
+    ] {
+        let library = home.open().await;
+        let plan = library.create("# Plan\n\nzebra").await.unwrap();
+        assert_eq!(library.search("zebra", 10).await.unwrap().hits.len(), 1);
+        tamper(&library, damage).await;
+        library.close(DEADLINE).await;
+
+        let library = home.open().await;
+        let checked = library.check(None, false).await.unwrap();
+        assert!(!checked.findings.is_empty());
+        let is_index = |found: &Finding| matches!(found.problem, Problem::SearchIndex(_));
+        assert!(checked.findings.iter().all(is_index), "{checked:?}");
+        library.rebuild(&plan).await.unwrap();
+        assert_eq!(library.search("zebra", 10).await.unwrap().hits.len(), 1);
+        tamper(&library, damage).await;
+        let checked = repaired(&library).await;
+        assert!(checked.kept.is_empty());
+        let indexed = library.node().read(|connection| {
+            let count = "SELECT count(*) FROM document_search WHERE document_search MATCH 'zebra'";
+            Ok(connection.query_row(count, [], |row| row.get::<_, i64>(0))?)
+        });
+        assert_eq!(indexed.await.unwrap(), 1, "nobody had to search");
+        library.node().delete(&plan).await.unwrap();
+        library.close(DEADLINE).await;
+    }
 }
 
 #[tokio::test]

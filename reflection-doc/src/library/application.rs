@@ -113,6 +113,11 @@ impl Application for Documents {
         search::reset(connection)
     }
 
+    fn reindex(&mut self, connection: &Connection) -> Result<bool, StoreError> {
+        search::reset(connection)?;
+        Ok(true)
+    }
+
     fn digest(&self, connection: &Connection, topic: &TopicId) -> Result<[u8; 32], StoreError> {
         let mut statement = connection.prepare_cached(
             "SELECT author, incarnation, next FROM document_counters WHERE topic = ?1

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use reflection_node::access::{Access, TopicId};
 use reflection_node::pipeline::Rebuilt;
-use reflection_node::{CheckReport, DocumentInfo, Finding, Problem};
+use reflection_node::{CheckReport, DocumentError, DocumentInfo, Finding, Problem};
 
-use super::{KeptText, Library, LibraryError};
+use super::{KeptText, Library, LibraryError, search};
 use crate::engine::title;
 
 /// What a check looked at, what it found, and what was kept before that was repaired.
@@ -35,7 +35,14 @@ impl Library {
     ) -> Result<Checked, LibraryError> {
         let mut report = self.node.check(topic).await?;
         let mut kept = Vec::new();
+        let mut indexes = Vec::new();
         if is_repair {
+            // With a damaged index nothing can be said of what it was made of.
+            if self.node.mend_indexes(&mut report).await? {
+                indexes = report.findings;
+                indexes.retain(|found| found.is_repaired);
+                report = self.node.check(topic).await?;
+            }
             let found: BTreeSet<_> = report.findings.iter().map(|found| found.topic).collect();
             for damaged in found.iter().flatten() {
                 kept.extend(self.keep_readable(damaged, &report).await?);
@@ -49,10 +56,14 @@ impl Library {
             let is_mended = is_repair && self.mend(&info.topic, &mut kept).await?;
             report.add_application(info.topic, Problem::State, is_mended);
         }
+        if !indexes.is_empty() {
+            self.refresh_all().await?;
+        }
+        indexes.append(&mut report.findings);
         Ok(Checked {
             documents: report.documents,
             operations: report.operations,
-            findings: report.findings,
+            findings: indexes,
             kept,
         })
     }
@@ -64,7 +75,16 @@ impl Library {
         topic: &TopicId,
     ) -> Result<(Rebuilt, Option<KeptText>), LibraryError> {
         let kept = self.keep_readable(topic, &CheckReport::default()).await?;
-        Ok((self.node.rebuild(topic).await?, kept))
+        let rebuilt = match self.node.rebuild(topic).await {
+            // A search index that is damaged does not let go of what is in it. It is a cache, too.
+            Err(DocumentError::Store(error)) if error.is_damaged() => {
+                tracing::warn!(%error, "the search index is made anew");
+                self.node.write(search::reset).await?;
+                self.node.rebuild(topic).await?
+            }
+            rebuilt => rebuilt?,
+        };
+        Ok((rebuilt, kept))
     }
 
     /// `false` where the operations make no text, so that nothing can be made again of them.

@@ -18,6 +18,8 @@ use crate::sync::heights::Head;
 const FINDINGS_MAX: usize = 1_000;
 /// Lines of SQLite's own check that are reported.
 const DATABASE_LINES_MAX: u32 = 20;
+/// What lines name that are about an index over words.
+const SEARCH_INDEX: &str = "fts5";
 
 /// Checks all documents, or one. Changes nothing; what it sees is one moment.
 pub(crate) fn check(
@@ -36,17 +38,15 @@ pub(crate) fn check(
         }
         report.documents += 1;
         match document {
-            Some(document) if document.keys.topic() == topic => {
-                check_document(&snapshot, &document, &mut report)?;
-            }
-            _ => report.add(Some(topic), None, Problem::Keys, Cure::None),
+            Some(document) => check_document(&snapshot, &document, &mut report)?,
+            None => report.add(topic, None, Problem::Keys, Cure::None),
         }
     }
     Ok(report)
 }
 
 impl CheckReport {
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         topic: Option<TopicId>,
         author: Option<AuthorId>,
@@ -78,9 +78,15 @@ fn check_database(connection: &Connection, report: &mut CheckReport) -> Result<(
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let line: String = row.get(0)?;
-        if line != "ok" {
-            report.add(None, None, Problem::Database(line), Cure::Reindex);
+        if line == "ok" {
+            continue;
         }
+        let problem = if line.to_ascii_lowercase().contains(SEARCH_INDEX) {
+            Problem::SearchIndex(line)
+        } else {
+            Problem::Database(line)
+        };
+        report.add(None, None, problem, Cure::Reindex);
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ pub(crate) use repair::{repair, state_differs};
 
 use crate::access::TopicId;
 use crate::identity::AuthorId;
+use crate::store::StoreError;
 use crate::store::documents::DocumentRow;
 use crate::sync::heights::Head;
 
@@ -31,6 +32,19 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// Takes note that the database did not let itself be read, unless that is known.
+    pub(crate) fn find_damaged(&mut self, error: &StoreError) {
+        let is_known = |finding: &Finding| matches!(finding.cure, Cure::Reindex);
+        if !self.findings.iter().any(is_known) {
+            self.add(
+                None,
+                None,
+                Problem::Database(error.to_string()),
+                Cure::Reindex,
+            );
+        }
+    }
+
     /// Adds what the program on top of the node found about a document, and whether it mended it.
     pub fn add_application(&mut self, topic: TopicId, problem: Problem, is_repaired: bool) {
         self.findings.push(Finding {
@@ -63,6 +77,9 @@ pub enum Problem {
     /// SQLite's own check failed.
     #[error("the database file is damaged: {0}")]
     Database(String),
+    /// SQLite's own check failed for an index over words.
+    #[error("the search index is damaged: {0}")]
+    SearchIndex(String),
     /// Rows belong to something that is not there.
     #[error("{rows} rows of {table} belong to nothing")]
     Orphans {
@@ -105,7 +122,7 @@ pub enum Problem {
 pub(crate) enum Cure {
     /// By no means that there are here.
     None,
-    /// The indexes are made again.
+    /// The indexes are made again, those of the application too if that is not enough.
     Reindex,
     /// The rows are taken away.
     RemoveOrphans { table: String },

@@ -8,7 +8,7 @@ use crate::access::{Access, TopicId};
 use crate::pipeline::{Processor, rebuild};
 use crate::shared::now_us;
 use crate::store::documents::{DocumentRow, to_sql};
-use crate::store::{StoreError, documents, operations};
+use crate::store::{StoreError, documents, is_damaged, operations};
 use crate::sync::heights::Head;
 
 /// Applies the cure of a finding. `false` where there is none.
@@ -19,12 +19,7 @@ pub(crate) fn repair(
 ) -> Result<bool, StoreError> {
     match &finding.cure {
         Cure::None => return Ok(false),
-        Cure::Reindex => {
-            connection.execute_batch("REINDEX")?;
-            let after: String =
-                connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-            return Ok(after == "ok");
-        }
+        Cure::Reindex => return reindex(connection, processor),
         Cure::RemoveOrphans { table } => remove_orphans(connection, table)?,
         Cure::EndLog {
             document,
@@ -47,6 +42,27 @@ pub(crate) fn repair(
         rebuild(connection, processor, &document)?;
     }
     Ok(true)
+}
+
+/// Makes indexes again until SQLite finds nothing wrong: its own, then the application's.
+fn reindex(connection: &Connection, processor: &mut Processor) -> Result<bool, StoreError> {
+    let is_mended = |connection: &Connection| -> Result<bool, StoreError> {
+        match connection.execute_batch("REINDEX") {
+            Err(error) if is_damaged(&error) => return Ok(false),
+            done => done?,
+        }
+        let after: String =
+            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        Ok(after == "ok")
+    };
+    if is_mended(connection)? {
+        return Ok(true);
+    }
+    match processor.application.reindex(connection) {
+        Ok(is_made_again) => Ok(is_made_again && is_mended(connection)?),
+        Err(error) if error.is_damaged() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn remove_orphans(connection: &Connection, table: &str) -> Result<(), StoreError> {

@@ -34,7 +34,15 @@ impl Node {
                 .run(Durability::Refetchable, move |connection, processor| {
                     maintenance::state_differs(connection, processor, &info.topic)
                 })
-                .await?;
+                .await;
+            let differs = match differs {
+                // Making it again takes things out of indexes, which damaged ones do not allow.
+                Err(error) if error.is_damaged() => {
+                    report.find_damaged(&error);
+                    continue;
+                }
+                differs => differs?,
+            };
             // Operations that are not sound explain it already.
             let is_explained = |finding: &Finding| finding.topic == Some(info.topic);
             if differs && !report.findings.iter().any(is_explained) {
@@ -48,6 +56,22 @@ impl Node {
             }
         }
         Ok(report)
+    }
+
+    /// Mends the indexes that a check found damaged, if it did and that is all of them: then
+    /// another check says more. Nothing else is touched.
+    pub async fn mend_indexes(&self, report: &mut CheckReport) -> Result<bool, StoreError> {
+        let mut is_any = false;
+        for finding in &mut report.findings {
+            if matches!(finding.cure, Cure::Reindex) {
+                finding.is_repaired = self.repair(finding.clone()).await?;
+                if !finding.is_repaired {
+                    return Ok(false);
+                }
+                is_any = true;
+            }
+        }
+        Ok(is_any)
     }
 
     /// Mends what a check found: what can be derived is made again, and operations that are not

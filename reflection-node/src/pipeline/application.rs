@@ -139,6 +139,12 @@ pub trait Application: Send + 'static {
         Ok(())
     }
 
+    /// Makes anew what serves to find things in the state of all documents and tells nothing by
+    /// itself. `false` where there is no such index.
+    fn reindex(&mut self, _connection: &Connection) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     /// A hash over the materialised state of a document: the same operations give the same.
     fn digest(&self, _connection: &Connection, _topic: &TopicId) -> Result<[u8; 32], StoreError> {
         Ok([0; 32])
