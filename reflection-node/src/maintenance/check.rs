@@ -32,14 +32,17 @@ pub(crate) fn check(
         check_database(&snapshot, &mut report)?;
         check_references(&snapshot, &mut report)?;
     }
-    for (topic, document) in stored(&snapshot)? {
-        if only.is_some_and(|only| Some(*only) != topic) {
-            continue;
+    let is_meant = |topic: Option<TopicId>| only.is_none_or(|only| Some(*only) == topic);
+    for document in documents::all(&snapshot)? {
+        if is_meant(Some(document.keys.topic())) {
+            report.documents += 1;
+            check_document(&snapshot, &document, &mut report)?;
         }
-        report.documents += 1;
-        match document {
-            Some(document) => check_document(&snapshot, &document, &mut report)?,
-            None => report.add(topic, None, Problem::Keys, Cure::None),
+    }
+    for topic in documents::damaged(&snapshot)? {
+        if is_meant(topic) {
+            report.documents += 1;
+            report.add(topic, None, Problem::Keys, Cure::None);
         }
     }
     Ok(report)
@@ -108,19 +111,6 @@ fn check_references(connection: &Connection, report: &mut CheckReport) -> Result
         report.add(None, None, Problem::Orphans { table, rows }, cure);
     }
     Ok(())
-}
-
-/// All documents by the topic that is written down, as far as that can be told; `None` where a row
-/// is damaged.
-fn stored(
-    connection: &Connection,
-) -> Result<Vec<(Option<TopicId>, Option<StoredDocument>)>, StoreError> {
-    let sound = documents::all(connection)?.into_iter();
-    let damaged = documents::damaged(connection)?.into_iter();
-    Ok(sound
-        .map(|document| (Some(document.keys.topic()), Some(document)))
-        .chain(damaged.map(|topic| (topic, None)))
-        .collect())
 }
 
 fn check_document(
