@@ -233,7 +233,7 @@ pub enum Event {
         /// Why it takes nothing; `None` where it does.
         reason: Option<String>,
     },
-    /// The connection mode changed.
+    /// The connection mode changed, or its network is there at last after an error.
     ModeChanged {
         /// To what.
         mode: Mode,

@@ -2,10 +2,12 @@
 //! The network of a node, as it is switched about, and strangers who try its doors.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use iroh::endpoint::{ConnectionError, presets};
 use iroh::{Endpoint, EndpointAddr};
+use reflection_node::access::Hint;
 use reflection_node::identity::AuthorKey;
 use reflection_node::store::DataFolder;
 use reflection_node::testing::Indifferent;
@@ -17,12 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const GOSSIP: &[u8] = b"app.reflection/gossip/1";
 
 async fn start(folder: &tempfile::TempDir) -> Node {
-    let network = NetworkConfig {
+    start_with(folder, local()).await
+}
+
+fn local() -> NetworkConfig {
+    NetworkConfig {
         mode: Some(Mode::Local),
         bind: vec!["127.0.0.1:0".parse().unwrap()],
         mdns: false,
         ..NetworkConfig::default()
-    };
+    }
+}
+
+async fn start_with(folder: &tempfile::TempDir, network: NetworkConfig) -> Node {
     let data = DataFolder::open(folder.path()).unwrap();
     Node::start(data, AuthorKey::generate(), network, Box::new(Indifferent))
         .await
@@ -129,6 +138,87 @@ async fn a_node_that_ends_while_its_mode_changes_ends_in_time_and_leaves_no_sock
         // The data folder is free, and so is the address.
         drop(node);
         DataFolder::open(folder.path()).unwrap();
-        std::net::UdpSocket::bind(address).unwrap();
+        UdpSocket::bind(address).unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offline_leaves_no_socket_though_a_peer_does_not_answer_and_the_way_back_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    // It hears that it is dialled, and says nothing.
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let node = start_with(
+        &folder,
+        NetworkConfig {
+            peers: vec![Hint {
+                endpoint: AuthorKey::generate().id(),
+                addresses: vec![silent.local_addr().unwrap()],
+                relay: None,
+            }],
+            ..local()
+        },
+    )
+    .await;
+    for _ in 0..3 {
+        let address = node.addresses().await[0];
+        let dialled = async {
+            loop {
+                let (_, from) = silent.recv_from(&mut [0; 2048]).await.unwrap();
+                if from == address {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, dialled).await.unwrap();
+        node.set_mode(Mode::Offline).await.unwrap();
+        drop(UdpSocket::bind(address).expect("the socket is closed"));
+        node.set_mode(Mode::Local).await.unwrap();
+        assert_eq!(node.addresses().await, [address]);
+        while silent.try_recv(&mut [0; 2048]).is_ok() {}
+    }
+    ends(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mode_whose_address_is_taken_is_told_kept_and_had_once_that_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = UdpSocket::bind("127.0.0.1:0")
+        .and_then(|free| free.local_addr())
+        .unwrap();
+    let node = start_with(
+        &folder,
+        NetworkConfig {
+            bind: vec![address],
+            ..local()
+        },
+    )
+    .await;
+    node.set_mode(Mode::Offline).await.unwrap();
+    let taken = UdpSocket::bind(address).unwrap();
+    let mut events = node.events();
+    let refused = node.set_mode(Mode::Local).await.unwrap_err().to_string();
+    assert!(refused.contains("the address is in use"), "{refused}");
+    assert_eq!(node.mode().await, Mode::Local);
+    assert!(node.addresses().await.is_empty());
+    let mut told_until = async |is_it: &dyn Fn(&Event) -> bool| {
+        let told = async {
+            loop {
+                let event = events.next().await.expect("an event");
+                if is_it(&event) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.expect("told");
+    };
+    let is_local = |event: &Event| matches!(event, Event::ModeChanged { mode: Mode::Local });
+    told_until(&is_local).await;
+    told_until(
+        &|event| matches!(event, Event::Error { message } if message.contains("is tried again")),
+    )
+    .await;
+    drop(taken);
+    told_until(&is_local).await;
+    assert_eq!(node.addresses().await, [address]);
+    ends(&node).await;
 }

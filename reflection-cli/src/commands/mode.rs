@@ -51,7 +51,10 @@ impl ModeCommand {
             if self.is_alone {
                 node.remember_mode(mode).await?;
             } else {
-                node.set_mode(mode).await.map_err(CommandError::failed)?;
+                node.set_mode(mode).await.map_err(|error| {
+                    let kept = format!("the mode is {mode} all the same, and it is tried again");
+                    CommandError::Failed(format!("{error}; {kept}"))
+                })?;
             }
         }
         let mode = if self.is_alone {

@@ -10,6 +10,7 @@ mod endpoint;
 mod peers;
 mod plan;
 mod relay;
+mod release;
 mod watch;
 
 use std::fmt;
@@ -141,8 +142,8 @@ impl NetworkConfig {
     }
 }
 
-/// How long closing the endpoint may take; peers that are not told time out by themselves.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long the tasks of a network may take to end.
+const TASKS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running network.
 pub(crate) struct Network {
@@ -275,16 +276,23 @@ impl Network {
 
     /// Ends all sessions and closes the sockets, in bounded time.
     pub(crate) async fn stop(self) {
-        self.cancel.cancel();
-        self.tasks.close();
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.tasks.wait()).await;
-        if tokio::time::timeout(CLOSE_TIMEOUT, self.endpoint.close())
+        let Self {
+            endpoint,
+            relay,
+            cancel,
+            tasks,
+            ..
+        } = self;
+        cancel.cancel();
+        tasks.close();
+        if tokio::time::timeout(TASKS_TIMEOUT, tasks.wait())
             .await
             .is_err()
         {
-            tracing::debug!("the endpoint did not close in time");
+            tracing::debug!("the tasks of the network did not end in time");
         }
-        if let Some(relay) = self.relay {
+        release::release(endpoint).await;
+        if let Some(relay) = relay {
             relay.stop().await;
         }
     }

@@ -88,6 +88,8 @@ struct NetworkState {
     config: NetworkConfig,
     mode: Mode,
     running: Option<Network>,
+    /// How often a network was asked for: whoever tries for an earlier one gives up.
+    asked: u64,
     /// What one network has seen and the next should know.
     history: watch::Sender<History>,
 }
@@ -142,6 +144,7 @@ impl Node {
                     config: network,
                     mode,
                     running: None,
+                    asked: 0,
                     history: watch::channel(History::default()).0,
                 }),
                 path: folder.path().to_owned(),

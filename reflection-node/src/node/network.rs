@@ -4,17 +4,27 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use iroh::RelayUrl;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, Node};
+use super::{Inner, NetworkState, Node};
 use crate::events::{Event, Found, Route};
 use crate::identity::AuthorId;
 use crate::network::{History, Mode, Network, NetworkError};
 use crate::store::peers::{self, LastSync};
 use crate::store::{Durability, StoreError};
+
+/// How long a network waits for its addresses to be free, which may have been its own before.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often it looks whether they are.
+const ADDRESS_PAUSE: Duration = Duration::from_millis(50);
+/// Until a network that could not be had is tried again, at first and at most.
+const TRIAL_PAUSE_MIN: Duration = Duration::from_secs(1);
+const TRIAL_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// A peer that is or was known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,12 +46,15 @@ pub struct PeerInfo {
 }
 
 impl Node {
-    /// How far the node reaches now.
+    /// How far the node is to reach now.
     pub async fn mode(&self) -> Mode {
         self.inner.network.lock().await.mode
     }
 
     /// Changes how far the node reaches, now and when it is started again; documents stay open.
+    ///
+    /// After an error the mode is another one all the same: its network is tried again until it is
+    /// there or another mode is chosen, and [`Event::ModeChanged`] tells when it is.
     pub async fn set_mode(&self, mode: Mode) -> Result<(), NetworkError> {
         if let Err(error) = self.remember_mode(mode).await {
             tracing::warn!(%error, "the mode was not noted");
@@ -81,6 +94,9 @@ impl Node {
     async fn replace_network(&self, mode: Mode) -> Result<(), NetworkError> {
         let mut network = self.inner.network.lock().await;
         let is_change = network.mode != mode;
+        let is_first = network.asked == 0;
+        network.asked += 1;
+        let asked = network.asked;
         if let Some(running) = network.running.take() {
             running.stop().await;
         }
@@ -88,6 +104,50 @@ impl Node {
             network.mode = mode;
             network.history.send_replace(History::default());
         }
+        let patience = if is_first {
+            Duration::ZERO
+        } else {
+            ADDRESS_TIMEOUT
+        };
+        let started = self.run_within(&mut network, patience).await;
+        drop(network);
+        if is_change {
+            self.inner.shared.events.emit(&Event::ModeChanged { mode });
+        }
+        if let Err(error) = &started
+            && !is_first
+        {
+            let message = format!("the network did not start and is tried again: {error}");
+            self.inner.shared.events.emit(&Event::Error { message });
+            let trying = keep_trying(
+                Arc::downgrade(&self.inner),
+                self.inner.closing.clone(),
+                asked,
+            );
+            self.inner.runtime.spawn(trying);
+        }
+        started
+    }
+
+    /// Starts the network of the mode, more than once where it does not start and there is time.
+    async fn run_within(
+        &self,
+        network: &mut NetworkState,
+        patience: Duration,
+    ) -> Result<(), NetworkError> {
+        let until = Instant::now() + patience;
+        loop {
+            match self.run_network(network).await {
+                Err(error) if Instant::now() < until => {
+                    tracing::debug!(%error, "the network does not start yet");
+                    tokio::time::sleep(ADDRESS_PAUSE).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn run_network(&self, network: &mut NetworkState) -> Result<(), NetworkError> {
         let known = self
             .inner
             .shared
@@ -98,7 +158,7 @@ impl Node {
         network.running = Network::start(
             Arc::clone(&self.inner.shared),
             &network.config,
-            mode,
+            network.mode,
             known,
             network.history.clone(),
         )
@@ -107,11 +167,23 @@ impl Node {
             let (inner, rebuild) = (Arc::downgrade(&self.inner), running.rebuild());
             running.tend(rebuild_when_asked(inner, rebuild));
         }
-        drop(network);
-        if is_change {
-            self.inner.shared.events.emit(&Event::ModeChanged { mode });
-        }
         Ok(())
+    }
+
+    /// Tries for the network that was asked for once more; whether nothing is left to be tried.
+    async fn try_again(&self, asked: u64) -> bool {
+        let mut network = self.inner.network.lock().await;
+        if network.asked != asked {
+            return true;
+        }
+        if let Err(error) = self.run_network(&mut network).await {
+            tracing::debug!(%error, "the network still does not start");
+            return false;
+        }
+        let mode = network.mode;
+        drop(network);
+        self.inner.shared.events.emit(&Event::ModeChanged { mode });
+        true
     }
 
     /// Socket addresses at which others may reach this node.
@@ -188,10 +260,33 @@ fn rebuild_when_asked(inner: Weak<Inner>, rebuild: CancellationToken) -> BoxFutu
             let node = Node { inner };
             let mode = node.mode().await;
             tracing::info!("the network is built anew because its relay does not answer");
-            if let Err(error) = node.start_network(mode).await {
-                let message = format!("the network did not start again: {error}");
-                node.inner.shared.events.emit(&Event::Error { message });
-            }
+            // What went wrong is told and tried again.
+            let _ = node.start_network(mode).await;
         });
+    })
+}
+
+/// Tries for the network that was asked for until it is there, another one is asked for, or the
+/// node ends.
+fn keep_trying(
+    inner: Weak<Inner>,
+    closing: CancellationToken,
+    asked: u64,
+) -> BoxFuture<'static, ()> {
+    let trying = Box::pin(async move {
+        let mut pause = TRIAL_PAUSE_MIN;
+        loop {
+            tokio::time::sleep(pause).await;
+            let Some(inner) = inner.upgrade() else {
+                return;
+            };
+            if (Node { inner }).try_again(asked).await {
+                return;
+            }
+            pause = (pause * 2).min(TRIAL_PAUSE_MAX);
+        }
+    });
+    Box::pin(async move {
+        closing.run_until_cancelled(trying).await;
     })
 }
