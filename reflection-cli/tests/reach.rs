@@ -65,6 +65,30 @@ fn a_bootstrap_node_introduces_two_who_share_a_document_and_nobody_else() {
 }
 
 #[test]
+fn strangers_meet_who_know_a_relay_and_the_key_of_a_bootstrap_node() {
+    let (server, node, alice, bob) = (Person::new(), Person::new(), Person::new(), Person::new());
+    let serving = server.online_with(&["--serve-relay", "127.0.0.1:0"]);
+    let relay = serving.ready["relay"].as_str().unwrap();
+    let online = |person: &Person, more: &[&str]| {
+        let by_relay = ["--mode", "internet", "--relay", relay, "--no-mdns"];
+        let here = ["--bind", "127.0.0.1:0", "run"];
+        let arguments = [&by_relay[..], &here, more].concat();
+        Online::start(person.plain(&arguments))
+    };
+    let way_in = online(&node, &["--serve-bootstrap"]);
+    let key = way_in.ready["id"].as_str().unwrap();
+    alice.creates("met through a key");
+    let code = alice.stdout(&["code", "@last", "--no-hints"]);
+    assert!(bob.offline(&["join", code.trim()]).status.success());
+    let at_alice = online(&alice, &["--bootstrap", key]);
+    let at_bob = online(&bob, &["--bootstrap", key]);
+    at_bob.wait_for("peer-found", |event| {
+        event["how"] == "bootstrap" && event["peer"] == at_alice.ready["id"]
+    });
+    eventually("bob has the text", || bob.cat() == "met through a key");
+}
+
+#[test]
 fn the_mode_changes_under_open_documents_and_is_remembered() {
     let (alice, bob) = (Person::new(), Person::new());
     let code = alice.creates("before");

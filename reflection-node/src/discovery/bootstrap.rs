@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
-use iroh::{Endpoint, Watcher};
+use iroh::{Endpoint, EndpointAddr, Watcher};
 use tokio::io::BufReader;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ use super::rendezvous_frame::{ADDRESSES_MAX, FRAME_BYTES_MAX, Frame, Reach, TOKE
 use crate::access::Hint;
 use crate::events::{Event, Found};
 use crate::identity::AuthorId;
-use crate::network::{Mode, PeersHandle, endpoint_addr, own_hint, seen_at};
+use crate::network::{PeersHandle, own_hint, seen_at};
 use crate::shared::{Shared, now_us};
 use crate::wire::framing;
 
@@ -50,18 +50,14 @@ const TAKEN_MAX: usize = 1024;
 pub(crate) async fn run_client(
     shared: Arc<Shared>,
     endpoint: Endpoint,
-    mode: Mode,
     peers: PeersHandle,
-    node: Hint,
+    node: EndpointAddr,
     cancel: CancellationToken,
 ) {
     let mut pause = PAUSE_MIN;
     let mut is_told = false;
-    let Some(address) = endpoint_addr(&node, mode) else {
-        return;
-    };
     loop {
-        let dial = tokio::time::timeout(START_TIMEOUT, endpoint.connect(address.clone(), ALPN));
+        let dial = tokio::time::timeout(START_TIMEOUT, endpoint.connect(node.clone(), ALPN));
         let dialled = tokio::select! {
             () = cancel.cancelled() => return,
             dialled = dial => dialled,
@@ -77,7 +73,7 @@ pub(crate) async fn run_client(
             is_told = true;
             let message = format!(
                 "the bootstrap node {} cannot be reached",
-                node.endpoint.short()
+                AuthorId::from(node.id).short()
             );
             shared.events.emit(&Event::Error { message });
         }

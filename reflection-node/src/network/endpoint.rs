@@ -274,7 +274,7 @@ pub(crate) fn own_hint(endpoint: &Endpoint) -> Hint {
 
 /// A hint as the transport takes it, with what the mode allows to be dialled; `None` if it names
 /// nobody.
-pub(crate) fn endpoint_addr(hint: &Hint, mode: Mode) -> Option<EndpointAddr> {
+pub(super) fn endpoint_addr(hint: &Hint, mode: Mode) -> Option<EndpointAddr> {
     let addresses = hint
         .addresses
         .iter()
@@ -297,6 +297,21 @@ pub(crate) fn is_local(address: &SocketAddr) -> bool {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
+}
+
+/// A bootstrap node as it is dialled. Where no relay is said to be its own, it is looked for at all
+/// that are configured: with relays of one's own nobody else tells.
+pub(super) fn bootstrap_addr(
+    hint: &Hint,
+    config: &NetworkConfig,
+    mode: Mode,
+) -> Option<EndpointAddr> {
+    let mut address = endpoint_addr(hint, mode)?;
+    if mode == Mode::Internet && hint.relay.is_none() {
+        let relays = config.relays.iter().cloned();
+        address.addrs.extend(relays.map(TransportAddr::Relay));
+    }
+    Some(address)
 }
 
 #[cfg(test)]

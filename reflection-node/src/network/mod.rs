@@ -30,7 +30,7 @@ pub(crate) use control::{Action, After, Control, Held, SessionEnd};
 #[cfg(feature = "testing")]
 pub(crate) use endpoint::ALPN;
 pub use endpoint::NetworkError;
-pub(crate) use endpoint::{endpoint_addr, is_local, own_hint};
+pub(crate) use endpoint::{is_local, own_hint};
 pub(crate) use peers::PeersHandle;
 pub(crate) use watch::History;
 
@@ -212,13 +212,13 @@ impl Network {
         if config.mdns {
             tasks.spawn(mdns::run(endpoint.clone(), peers.clone(), cancel.clone()));
         }
-        for node in &config.bootstrap {
+        let nodes = config.bootstrap.iter();
+        for node in nodes.filter_map(|node| endpoint::bootstrap_addr(node, config, mode)) {
             tasks.spawn(bootstrap::run_client(
                 Arc::clone(&shared),
                 endpoint.clone(),
-                mode,
                 peers.clone(),
-                node.clone(),
+                node,
                 cancel.clone(),
             ));
         }
