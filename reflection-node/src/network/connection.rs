@@ -25,7 +25,7 @@ pub(super) use self::route::route;
 pub(crate) use self::route::seen_at;
 use self::streams::{Opened, accept, read_control, say};
 use super::control::Control;
-use super::endpoint::is_local;
+use super::locality::is_local;
 use super::peers::{Boot, Message, PeersHandle};
 use crate::access::{DocumentKeys, TopicId};
 use crate::events::{Event, Route};

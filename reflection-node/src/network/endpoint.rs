@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The iroh endpoint for each mode.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use iroh::address_lookup::{AddrFilter, DnsAddressLookup, PkarrPublisher, PkarrRe
 use iroh::endpoint::{BindOpts, QuicTransportConfig, VarInt, presets};
 use iroh::{Endpoint, EndpointAddr, RelayMap, RelayMode, TransportAddr};
 
+use super::locality::{Net, is_local, networks};
 use super::{Mode, NetworkConfig};
 use crate::access::Hint;
 use crate::discovery::bootstrap;
@@ -142,21 +143,9 @@ async fn bind_at(
     Ok((endpoint, book))
 }
 
-/// The networks that this machine's interfaces are in, as addresses and lengths of prefixes.
-fn networks() -> Vec<(IpAddr, u8)> {
-    let mut networks = Vec::new();
-    for interface in netdev::get_interfaces() {
-        let v4 = interface.ipv4.iter();
-        networks.extend(v4.map(|net| (IpAddr::V4(net.addr()), net.prefix_len())));
-        let v6 = interface.ipv6.iter();
-        networks.extend(v6.map(|net| (IpAddr::V6(net.addr()), net.prefix_len())));
-    }
-    networks
-}
-
 /// How to listen at these addresses. Of each family one socket reaches out wherever no other one's
 /// network is: the one that is open to all addresses, or the first. It has to be bound last.
-fn sockets(bind: &[SocketAddr], networks: &[(IpAddr, u8)]) -> Vec<(SocketAddr, BindOpts)> {
+fn sockets(bind: &[SocketAddr], networks: &[Net]) -> Vec<(SocketAddr, BindOpts)> {
     let mut sockets = Vec::new();
     for is_v6 in [false, true] {
         let family = bind.iter().filter(|address| address.is_ipv6() == is_v6);
@@ -291,14 +280,6 @@ pub(super) fn endpoint_addr(hint: &Hint, mode: Mode) -> Option<EndpointAddr> {
     })
 }
 
-/// Whether an address belongs to this machine or the network it is on.
-pub(crate) fn is_local(address: &SocketAddr) -> bool {
-    match address.ip().to_canonical() {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
-}
-
 /// A bootstrap node as it is dialled. Where no relay is said to be its own, it is looked for at all
 /// that are configured: with relays of one's own nobody else tells.
 pub(super) fn bootstrap_addr(
@@ -317,11 +298,9 @@ pub(super) fn bootstrap_addr(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use std::net::IpAddr;
 
-    fn is_local_text(address: &str) -> bool {
-        is_local(&address.parse().unwrap())
-    }
+    use super::*;
 
     #[tokio::test]
     async fn several_addresses_of_a_family_are_listened_at() {
@@ -347,32 +326,6 @@ mod tests {
             assert!(bound.contains(&address.ip()), "{bound:?}");
         }
         endpoint.close().await;
-    }
-
-    #[test]
-    fn the_local_network_is_what_no_router_carries_to_the_world() {
-        for local in [
-            "127.0.0.1:1",
-            "10.0.0.7:1",
-            "192.168.3.4:1",
-            "172.16.0.1:1",
-            "169.254.1.1:1",
-            "[::1]:1",
-            "[fe80::1]:1",
-            "[fd00::1]:1",
-            "[::ffff:192.168.3.4]:1",
-        ] {
-            assert!(is_local_text(local), "{local}");
-        }
-        for public in [
-            "203.0.113.1:1",
-            "172.32.0.1:1",
-            "[2001:db8::1]:1",
-            "[::ffff:203.0.113.1]:1",
-            "0.0.0.0:1",
-        ] {
-            assert!(!is_local_text(public), "{public}");
-        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod connection;
 mod control;
 mod endpoint;
+mod locality;
 mod peers;
 mod plan;
 mod relay;
@@ -30,7 +31,8 @@ pub(crate) use control::{Action, After, Control, Held, SessionEnd};
 #[cfg(feature = "testing")]
 pub(crate) use endpoint::ALPN;
 pub use endpoint::NetworkError;
-pub(crate) use endpoint::{is_local, own_hint};
+pub(crate) use endpoint::own_hint;
+pub(crate) use locality::is_local;
 pub(crate) use peers::PeersHandle;
 pub(crate) use watch::History;
 

@@ -14,7 +14,8 @@ use crate::discovery::bootstrap;
 use crate::events::Route;
 use crate::gossip;
 use crate::identity::AuthorId;
-use crate::network::endpoint::{ALPN, is_local};
+use crate::network::endpoint::ALPN;
+use crate::network::locality::is_local;
 use crate::network::{Mode, connection};
 
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
