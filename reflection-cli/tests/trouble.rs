@@ -117,6 +117,31 @@ fn an_address_that_is_in_use() {
 }
 
 #[test]
+fn relays_and_peers_that_cannot_be_are_wrong_use() {
+    let alice = Person::new();
+    // A point that is on the curve nowhere.
+    let nobody = format!("02{}", "0".repeat(62));
+    let nobody_there = format!("{nobody}@127.0.0.1:1");
+    for (option, value, sentence) in [
+        (
+            "--relay",
+            "ftp://relay.example",
+            "begins with neither https:// nor http://",
+        ),
+        (
+            "--relay",
+            "relay.example:443",
+            "begins with neither https:// nor http://",
+        ),
+        ("--relay", "relay", "is not a URL"),
+        ("--bootstrap", &nobody, "is nobody's public key"),
+        ("--peer", &nobody_there, "is nobody's public key"),
+    ] {
+        check(&alice.run(&[option, value, "run"]), 2, sentence);
+    }
+}
+
+#[test]
 fn data_of_a_newer_version_is_left_untouched() {
     let alice = Person::new();
     alice.creates("text");

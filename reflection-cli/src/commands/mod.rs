@@ -42,6 +42,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use reflection_doc::library::{Library, LibraryError};
 use reflection_node::access::Hint;
+use reflection_node::identity::AuthorId;
 use reflection_node::store::{DataFolder, FolderError};
 use reflection_node::{DocumentError, Mode, NetworkConfig};
 use serde::{Deserialize, Serialize};
@@ -124,8 +125,11 @@ fn parse_bootstrap(text: &str) -> Result<Hint, String> {
         None => (text, None),
     };
     let endpoint = endpoint
-        .parse()
-        .map_err(|error: reflection_node::identity::ParseAuthorIdError| error.to_string())?;
+        .parse::<AuthorId>()
+        .map_err(|error| error.to_string())?;
+    if !endpoint.is_key() {
+        return Err(format!("{endpoint} is nobody's public key"));
+    }
     let addresses = address
         .map(|address| {
             address
@@ -141,7 +145,13 @@ fn parse_bootstrap(text: &str) -> Result<Hint, String> {
 }
 
 fn parse_relay(text: &str) -> Result<RelayUrl, String> {
-    text.parse().map_err(|_| format!("{text} is not a URL"))
+    let relay: RelayUrl = text.parse().map_err(|_| format!("{text} is not a URL"))?;
+    // Of these two a host is always part.
+    if matches!(relay.scheme(), "http" | "https") {
+        Ok(relay)
+    } else {
+        Err(format!("{text} begins with neither https:// nor http://"))
+    }
 }
 
 impl Global {

@@ -44,10 +44,10 @@ pub(crate) struct Run {
     /// Keep copies for those who were given a ticket, without being able to read them
     #[arg(long)]
     replica: bool,
-    /// Keep at most so many bytes for others altogether [default: 10 GiB]
+    /// Take no more operations for others once so many bytes are kept; the last one may go over [default: 10 GiB]
     #[arg(long, value_name = "BYTES", requires = "replica")]
     quota: Option<u64>,
-    /// Keep at most so many bytes by any one ticket [default: the quota]
+    /// The same for each ticket; the last operation may go over [default: the quota]
     #[arg(long, value_name = "BYTES", requires = "replica")]
     ticket_quota: Option<u64>,
 }

@@ -30,6 +30,11 @@ impl AuthorId {
             .filter(|key| !key.is_weak())
     }
 
+    /// Whether these bytes are somebody's public key; about half of all are nobody's.
+    pub fn is_key(&self) -> bool {
+        self.verifying_key().is_some()
+    }
+
     /// The same identity as iroh names it.
     pub(crate) fn endpoint_id(&self) -> Option<iroh::EndpointId> {
         iroh::EndpointId::from_bytes(&self.0).ok()
