@@ -37,6 +37,9 @@ pub(crate) struct Mended {
     pub(crate) incarnation: Option<u64>,
     /// The proof of the fork, if it is new.
     pub(crate) proof: Option<ForkProof>,
+    /// Whether both forms are as they were: they do not fit one operation, or build upon something of
+    /// others that has not come yet.
+    pub(crate) is_unjoined: bool,
 }
 
 /// Joins our log with the form in which a peer holds it; runs on the writing thread, in its
@@ -94,6 +97,7 @@ pub(crate) fn mend(
         mended.proof = Some(proof);
     }
     let Some(joined) = joined else {
+        mended.is_unjoined = true;
         tracing::warn!("our own log goes on in two ways that cannot be joined");
         return Ok(mended);
     };

@@ -114,7 +114,7 @@ pub(crate) struct Driver {
     reading: Option<Reading>,
     examining: Option<Work<()>>,
     comparing: Option<Work<bool>>,
-    mending: Option<Work<()>>,
+    mending: Option<Work<bool>>,
     started: Instant,
     /// By which a status that this session reported is told from its successor's.
     number: u64,
@@ -234,8 +234,7 @@ impl Driver {
                 }
                 mended = optional(self.mending.as_mut()) => {
                     self.mending = None;
-                    mended?;
-                    self.exchange.mended();
+                    self.exchange.mended(mended?);
                 }
                 () = sleep_until(deadline) => self.exchange.expire(self.started.elapsed())?,
             }

@@ -116,6 +116,10 @@ struct OwnLog {
     is_compared: bool,
     /// Whether the peer's form is known to be another one, so that its height says nothing of ours.
     is_other: bool,
+    /// Operations that had come when it was last tried to join both forms, and how often that did not
+    /// come out.
+    tried_at: u64,
+    failures: u32,
 }
 
 /// One document with one peer; see the module.
@@ -260,11 +264,30 @@ impl Exchange {
         self.session.ask(self.own, 0, true);
     }
 
-    /// Takes the result of [`Action::Mend`].
-    pub(crate) fn mended(&mut self) {
+    /// Takes the result of [`Action::Mend`]: whether nothing is left to be joined.
+    pub(crate) fn mended(&mut self, is_joined: bool) {
         self.own_log.is_mending = false;
-        self.own_log.is_other = false;
+        if is_joined {
+            self.own_log.is_other = false;
+            self.own_log.failures = 0;
+        } else {
+            self.own_log.failures += 1;
+        }
         self.session.recover(&self.own);
+    }
+
+    /// Tries again what did not come out, once more has come that the peer's form may build upon: each
+    /// time after twice as much.
+    fn mend_again(&mut self) {
+        let Some(failures) = self.own_log.failures.checked_sub(1) else {
+            return;
+        };
+        let fed = self.counts.operations_in - self.own_log.tried_at;
+        let is_ready = self.session.is_exchanged() && self.is_idle() && !self.own_log.is_mending;
+        if is_ready && fed >= 1 << failures.min(u64::BITS - 1) {
+            self.own_log.tried_at = self.counts.operations_in;
+            self.ask_own_log();
+        }
     }
 
     /// Takes proofs of forks for the peer to know.
@@ -387,6 +410,7 @@ impl Exchange {
             && let Some(branch) = self.own_log.whole.take()
         {
             self.own_log.is_mending = true;
+            self.own_log.tried_at = self.counts.operations_in;
             return Some(Action::Mend(branch));
         }
         if !self.own_log.is_compared
@@ -402,6 +426,7 @@ impl Exchange {
             self.is_storing = true;
             return Some(Action::Store(batch));
         }
+        self.mend_again();
         self.session.weigh(now);
         while self.ready.len() < READY_FRAMES_MAX
             && let Some(frame) = self.session.next_frame()

@@ -91,7 +91,7 @@ impl Driver {
     }
 
     /// Joins our own log with the peer's form of it.
-    pub(super) fn mend(&self, branch: Vec<Operation>) -> Work<()> {
+    pub(super) fn mend(&self, branch: Vec<Operation>) -> Work<bool> {
         let shared = Arc::clone(&self.shared);
         let (keys, topic) = (self.document.keys.clone(), self.topic);
         Box::pin(async move {
@@ -111,11 +111,14 @@ impl Driver {
                     move |mended: &Mended| announce_mended(&after, topic, mended),
                 )
                 .await;
-            if let Err(error) = mended {
-                // Both forms are where they were; the next session tries again.
-                tracing::warn!(%error, "our own log could not be mended");
-            }
-            Ok(())
+            Ok(match mended {
+                Ok(mended) => !mended.is_unjoined,
+                Err(error) => {
+                    // Both forms are where they were.
+                    tracing::warn!(%error, "our own log could not be mended");
+                    false
+                }
+            })
         })
     }
 

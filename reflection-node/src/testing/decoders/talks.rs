@@ -193,7 +193,7 @@ fn follow(exchange: &mut Exchange, operation: &Operation) -> bool {
                 Ok(())
             }
             Action::Mend(_) => {
-                exchange.mended();
+                exchange.mended(true);
                 Ok(())
             }
             Action::Emit(_) | Action::Status(_) | Action::Confirm(_) => Ok(()),

@@ -69,7 +69,7 @@ impl<P: Person> World<P> {
             }
             Action::Compare(head) => self.after_ms(10, Task::Compare { end: number, head }),
             Action::Mend(_) if self.sabotage == Some(Sabotage::SkipMending) => {
-                end.exchange.mended();
+                end.exchange.mended(true);
             }
             Action::Mend(branch) => {
                 if let Some(job) = mend_job(&self.people[who], document, number, branch) {
@@ -145,6 +145,7 @@ impl<P: Person> World<P> {
         number: u64,
         result: Result<Mended, StoreError>,
     ) {
+        let is_joined = result.as_ref().is_ok_and(|mended| !mended.is_unjoined);
         // It happened to the log, whether or not the session is still there.
         match result {
             Ok(mended) => self.count().mended += u64::from(mended.head.is_some()),
@@ -153,7 +154,7 @@ impl<P: Person> World<P> {
         let Some(end) = self.talks.ends.get_mut(&number) else {
             return;
         };
-        end.exchange.mended();
+        end.exchange.mended(is_joined);
         self.act(number);
     }
 
