@@ -41,7 +41,8 @@ pub struct DocumentInfo {
     pub access: Access,
     /// When it was created or joined here, microseconds since 1970.
     pub created_us: u64,
-    /// How many peers have confirmed to hold all that was written here.
+    /// How many peers have confirmed to hold all that was written here, or by others where nothing
+    /// was written here.
     pub copies: u64,
     /// Whether it came by a code rather than being made here.
     pub is_joined: bool,

@@ -70,7 +70,8 @@ fn is_in_address_book(connection: &Connection, peer: &AuthorId) -> bool {
 fn a_withdrawn_document_stays_as_a_tombstone_until_it_is_dropped() {
     let (connection, replica, topic) = assigned();
     let row = documents::find(&connection, &topic).unwrap().unwrap().row;
-    peers::confirm(&connection, row, &replica, 3).unwrap();
+    let confirmed = peers::Confirmed { own: 3, held: 3 };
+    peers::confirm(&connection, row, &replica, confirmed).unwrap();
     assert!(!assignments::forget_peer(&connection, &replica).unwrap());
     assert!(!assignments::withdraw(&connection, &replica, Some(&[topic])).unwrap());
     assert_eq!(

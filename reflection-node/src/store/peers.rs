@@ -12,7 +12,7 @@ use crate::events::SyncCounts;
 use crate::identity::AuthorId;
 use crate::network::Mode;
 
-/// The last exchange with each peer.
+/// The last exchange with each peer, and how much it holds of each document.
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS peer_syncs (
     endpoint BLOB PRIMARY KEY,
@@ -22,6 +22,16 @@ CREATE TABLE IF NOT EXISTS peer_syncs (
     bytes_in INTEGER NOT NULL,
     bytes_out INTEGER NOT NULL,
     duration_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS peer_holdings (
+    document INTEGER NOT NULL,
+    endpoint BLOB NOT NULL,
+    -- How many operations, of those of all authors, the peer has confirmed to hold.
+    held INTEGER NOT NULL,
+    PRIMARY KEY (document, endpoint),
+    FOREIGN KEY (document, endpoint) REFERENCES document_peers(document, endpoint)
+        ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -219,12 +229,21 @@ pub(crate) fn remember_mode(connection: &Connection, mode: Mode) -> Result<(), S
     Ok(())
 }
 
-/// Notes that a peer takes part in a document and how much of our own log it has confirmed.
+/// How much of a document a peer has confirmed to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Confirmed {
+    /// Of our own log.
+    pub(crate) own: u64,
+    /// Of what is here of all logs, in operations.
+    pub(crate) held: u64,
+}
+
+/// Notes that a peer takes part in a document and how much of it the peer has confirmed.
 pub(crate) fn confirm(
     connection: &Connection,
     document: DocumentRow,
     endpoint: &AuthorId,
-    confirmed: u64,
+    confirmed: Confirmed,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
@@ -234,7 +253,17 @@ pub(crate) fn confirm(
         .execute(params![
             document.0,
             endpoint.as_bytes().as_slice(),
-            to_sql(confirmed)
+            to_sql(confirmed.own)
+        ])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO peer_holdings (document, endpoint, held) VALUES (?1, ?2, ?3)
+             ON CONFLICT (document, endpoint) DO UPDATE SET held = ?3 WHERE held < ?3",
+        )?
+        .execute(params![
+            document.0,
+            endpoint.as_bytes().as_slice(),
+            to_sql(confirmed.held)
         ])?;
     Ok(())
 }
@@ -250,18 +279,118 @@ pub(crate) fn is_confirmed_beyond(
         .exists(params![document.0, to_sql(sequence)])?)
 }
 
-/// How many peers have confirmed to hold all of our own log in a document.
+/// How many peers have confirmed to hold all of our own log in a document; where nothing was
+/// written here, all that there is of others.
 pub(crate) fn copies(
     connection: &Connection,
     document: DocumentRow,
     own: &AuthorId,
 ) -> Result<u64, StoreError> {
-    let count: i64 = connection.query_row(
-        "SELECT count(*) FROM document_peers WHERE document = ?1 AND confirmed >= coalesce(
-             (SELECT next FROM logs WHERE document = ?1
-              AND author = (SELECT id FROM authors WHERE key = ?2)), 0)",
-        params![document.0, own.as_bytes().as_slice()],
-        |row| row.get(0),
-    )?;
+    let next: Option<i64> = connection
+        .prepare_cached(
+            "SELECT next FROM logs WHERE document = ?1
+             AND author = (SELECT id FROM authors WHERE key = ?2)",
+        )?
+        .query_row(params![document.0, own.as_bytes().as_slice()], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let count: i64 = match next.filter(|next| *next > 0) {
+        Some(next) => connection
+            .prepare_cached(
+                "SELECT count(*) FROM document_peers WHERE document = ?1 AND confirmed >= ?2",
+            )?
+            .query_row([document.0, next], |row| row.get(0))?,
+        // Of nothing there is no copy.
+        None => connection
+            .prepare_cached(
+                "SELECT count(*) FROM peer_holdings WHERE document = ?1 AND held > 0
+                 AND held >= (SELECT total(next) FROM logs WHERE document = ?1)",
+            )?
+            .query_row([document.0], |row| row.get(0))?,
+    };
     Ok(count.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::access::{DocumentKeys, DocumentSecret};
+    use crate::store::{documents, prepare};
+
+    const OWN: AuthorId = AuthorId::from_bytes([1; 32]);
+    const OTHER: AuthorId = AuthorId::from_bytes([2; 32]);
+    const PEER: AuthorId = AuthorId::from_bytes([3; 32]);
+
+    fn document() -> (Connection, DocumentRow) {
+        let connection = Connection::open_in_memory().unwrap();
+        prepare(&connection).unwrap();
+        let keys = DocumentKeys::for_writing(DocumentSecret::generate());
+        documents::add(&connection, &keys, true, 1).unwrap();
+        let found = documents::find(&connection, &keys.topic());
+        let row = found.unwrap().unwrap().row;
+        (connection, row)
+    }
+
+    fn has_written(connection: &Connection, row: DocumentRow, author: &AuthorId, next: u64) {
+        let key = author.as_bytes().as_slice();
+        connection
+            .execute("INSERT OR IGNORE INTO authors (key) VALUES (?1)", [key])
+            .unwrap();
+        connection
+            .execute(
+                "INSERT OR REPLACE INTO logs (document, author, next, head)
+                 SELECT ?1, id, ?3, x'00' FROM authors WHERE key = ?2",
+                params![row.0, key, to_sql(next)],
+            )
+            .unwrap();
+    }
+
+    #[track_caller]
+    fn check(connection: &Connection, row: DocumentRow, own: u64, held: u64, copies: u64) {
+        confirm(connection, row, &PEER, Confirmed { own, held }).unwrap();
+        let counted = super::copies(connection, row, &OWN).unwrap();
+        assert_eq!(counted, copies, "own {own}, held {held}");
+    }
+
+    #[test]
+    fn nobody_has_a_copy_of_a_document_with_nothing_in_it() {
+        let (connection, row) = document();
+        check(&connection, row, 0, 0, 0);
+    }
+
+    #[test]
+    fn who_wrote_nothing_counts_those_who_hold_what_others_wrote() {
+        let (connection, row) = document();
+        has_written(&connection, row, &OTHER, 3);
+        check(&connection, row, 0, 0, 0);
+        check(&connection, row, 0, 2, 0);
+        check(&connection, row, 0, 3, 1);
+        has_written(&connection, row, &PEER, 1);
+        check(&connection, row, 0, 3, 0);
+        check(&connection, row, 0, 4, 1);
+    }
+
+    #[test]
+    fn who_wrote_counts_those_who_hold_what_was_written_here() {
+        let (connection, row) = document();
+        has_written(&connection, row, &OTHER, 3);
+        check(&connection, row, 0, 3, 1);
+        has_written(&connection, row, &OWN, 2);
+        check(&connection, row, 1, 4, 0);
+        // What others write meanwhile is for them to count.
+        check(&connection, row, 2, 4, 1);
+    }
+
+    #[test]
+    fn a_peer_that_keeps_a_document_no_more_has_no_copy_when_it_comes_again() {
+        let (connection, row) = document();
+        has_written(&connection, row, &OTHER, 3);
+        check(&connection, row, 0, 3, 1);
+        connection
+            .execute("DELETE FROM document_peers", [])
+            .unwrap();
+        check(&connection, row, 0, 0, 0);
+    }
 }

@@ -34,6 +34,7 @@ use crate::pipeline::{Commit, Ingested, Verified};
 use crate::replication::progress;
 use crate::shared::{KnownDocument, PeerStatus, Shared};
 use crate::store::documents::DocumentRow;
+use crate::store::peers::Confirmed;
 use crate::store::{Durability, StoreError, forks, operations, peers};
 
 #[cfg(feature = "testing")]
@@ -310,7 +311,7 @@ impl Driver {
     }
 }
 
-async fn confirm(shared: &Shared, row: DocumentRow, peer: AuthorId, confirmed: u64) {
+async fn confirm(shared: &Shared, row: DocumentRow, peer: AuthorId, confirmed: Confirmed) {
     let noted: Result<(), StoreError> = shared
         .writer
         .run(Durability::Refetchable, move |connection, _| {

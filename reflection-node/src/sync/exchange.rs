@@ -25,6 +25,7 @@ use crate::pipeline::{Commit, Evidence, Ingested, Verified};
 use crate::shared::PeerStatus;
 use crate::store::StoreError;
 use crate::store::operations::Position;
+use crate::store::peers::Confirmed;
 
 /// How long proofs, digests and heads may take.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -88,8 +89,8 @@ pub(crate) enum Action {
     Emit(Event),
     /// Take note of how the peer stands in the document.
     Status(PeerStatus),
-    /// Write down how much of our own log the peer has confirmed to hold.
-    Confirm(u64),
+    /// Write down how much the peer has confirmed to hold.
+    Confirm(Confirmed),
 }
 
 /// How far the session has come.
@@ -151,7 +152,9 @@ pub(crate) struct Exchange {
     /// The status that was told last.
     told: Option<PeerStatus>,
     /// What was written down last of what the peer confirmed, and when.
-    noted: Option<(u64, Duration)>,
+    noted: Option<(Confirmed, Duration)>,
+    /// When the next is due, if there is news.
+    confirm_at: Option<Duration>,
 }
 
 impl Exchange {
@@ -185,6 +188,7 @@ impl Exchange {
             progress: Progress::Proving,
             told: None,
             noted: None,
+            confirm_at: None,
         }
     }
 
@@ -383,7 +387,11 @@ impl Exchange {
         if self.session.is_starting() {
             return Some(super::patience(START_TIMEOUT));
         }
-        self.session.next_look()
+        self.session
+            .next_look()
+            .into_iter()
+            .chain(self.confirm_at)
+            .min()
     }
 
     /// Gives the peer up if its time is over.
@@ -470,7 +478,7 @@ impl Exchange {
             self.finish(now, (!is_complete).then(|| error.to_string()));
         }
         if self.progress > Progress::Proving && !self.own_log.is_other {
-            let confirmed = self.session.confirmed(&self.own);
+            let confirmed = self.confirmed();
             self.news.push_back(Action::Confirm(confirmed));
         }
         self.news.drain(..).collect()
@@ -521,13 +529,33 @@ impl Exchange {
             self.told = Some(status);
             self.news.push_back(Action::Status(status));
         }
-        let confirmed = self.session.confirmed(&self.own);
-        let is_news = self.noted.is_none_or(|(noted, when)| {
-            confirmed > noted && now.saturating_sub(when) >= CONFIRM_INTERVAL
-        });
-        if status.is_in_step && is_news && !self.own_log.is_other {
+        let confirmed = self.confirmed();
+        let may_confirm = status.is_in_step && !self.own_log.is_other;
+        let due = self.confirm_due(confirmed).filter(|_| may_confirm);
+        self.confirm_at = due.filter(|due| *due > now);
+        if due.is_some_and(|due| due <= now) {
             self.noted = Some((confirmed, now));
             self.news.push_back(Action::Confirm(confirmed));
+        }
+    }
+
+    /// When it is to be written down what the peer has confirmed, where that is news.
+    fn confirm_due(&self, confirmed: Confirmed) -> Option<Duration> {
+        let Some((noted, when)) = self.noted else {
+            return Some(Duration::ZERO);
+        };
+        // Of others' logs it counts where there is none of our own.
+        let is_more = match confirmed.own {
+            0 => confirmed.held > noted.held,
+            own => own > noted.own,
+        };
+        is_more.then(|| when + CONFIRM_INTERVAL)
+    }
+
+    fn confirmed(&self) -> Confirmed {
+        Confirmed {
+            own: self.session.confirmed(&self.own),
+            held: self.session.held(),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::replication::progress;
 use crate::shared::PeerStatus;
 use crate::store::documents::DocumentRow;
 use crate::store::operations::Position;
+use crate::store::peers::Confirmed;
 use crate::store::{Durability, StoreError, operations, peers};
 use crate::sync::driver::next_number;
 
@@ -91,7 +92,11 @@ impl Served {
                 .writer
                 .run(Durability::Refetchable, move |connection, _| {
                     equal.iter().try_for_each(|held| {
-                        peers::confirm(connection, held.row, &peer, held.heights.next(&own))
+                        let confirmed = Confirmed {
+                            own: held.heights.next(&own),
+                            held: held.heights.iter().map(|(_, head)| head.next).sum(),
+                        };
+                        peers::confirm(connection, held.row, &peer, confirmed)
                     })
                 })
                 .await;

@@ -5,6 +5,7 @@ use crate::events::Event;
 use crate::identity::VerifyingKeys;
 use crate::operation::Operation;
 use crate::pipeline::{Ingested, Mended, verify_batch};
+use crate::store::peers::Confirmed;
 use crate::store::{Durability, Job, StoreError, operations, peers};
 use crate::sync::driver::is_forked;
 use crate::sync::exchange::Action;
@@ -81,12 +82,12 @@ impl<P: Person> World<P> {
         }
     }
 
-    pub(super) fn confirm(&mut self, seat: Seat, with: usize, confirmed: u64) {
+    pub(super) fn confirm(&mut self, seat: Seat, with: usize, confirmed: Confirmed) {
         let Seat { who, document } = seat;
         let own = self.people[who].id;
         let ours = self.people[who].operations(document);
         let confirmed_ids = ours
-            .filter(|placed| placed.author == own && placed.sequence < confirmed)
+            .filter(|placed| placed.author == own && placed.sequence < confirmed.own)
             .map(|placed| placed.id)
             .collect();
         let there = Seat {
