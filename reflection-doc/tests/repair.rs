@@ -36,6 +36,15 @@ async fn listed(library: &Library) -> Vec<TopicId> {
     documents.iter().map(|document| document.topic).collect()
 }
 
+/// A document with the text "one two", in two operations.
+async fn made_in_two(library: &Library) -> TopicId {
+    let plan = library.create("one").await.unwrap();
+    let mut document = library.open_document(&plan).await.unwrap();
+    document.engine.edit(3, 0, " two").unwrap();
+    document.flush().await.unwrap();
+    plan
+}
+
 #[tokio::test]
 async fn each_text_that_would_be_lost_is_kept_in_its_own_document() {
     let home = Home::new();
@@ -293,11 +302,7 @@ async fn a_damaged_search_index_is_found_and_made_anew() {
 async fn a_text_that_the_operations_still_make_is_not_kept() {
     let home = Home::new();
     let library = home.open().await;
-    let plan = library.create("one").await.unwrap();
-    let mut document = library.open_document(&plan).await.unwrap();
-    document.engine.edit(3, 0, " two").unwrap();
-    document.flush().await.unwrap();
-    drop(document);
+    let plan = made_in_two(&library).await;
     // What was last worked out is an earlier text, and the newer one is there.
     tamper(
         &library,
@@ -314,11 +319,7 @@ async fn a_text_that_the_operations_still_make_is_not_kept() {
 async fn an_end_of_a_log_that_went_missing_costs_no_text() {
     let home = Home::new();
     let library = home.open().await;
-    let plan = library.create("one").await.unwrap();
-    let mut document = library.open_document(&plan).await.unwrap();
-    document.engine.edit(3, 0, " two").unwrap();
-    document.flush().await.unwrap();
-    drop(document);
+    let plan = made_in_two(&library).await;
     assert_eq!(library.text(&plan).await.unwrap(), "one two");
     tamper(&library, "DELETE FROM operations WHERE sequence = 1").await;
     let checked = repaired(&library).await;

@@ -12,7 +12,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 const CALLERS_MAX: usize = 64;
 /// Who has asked for nothing for less than this may just be about to.
 const IDLE_MIN: Duration = Duration::from_secs(5);
-
 /// How often it is looked for one who can be sent away.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -63,9 +62,7 @@ impl Callers {
             _permit: permit,
         })
     }
-}
 
-impl Callers {
     /// Sends away who has asked for nothing for the longest time.
     fn make_room(&self) {
         let all = self.all.borrow();
